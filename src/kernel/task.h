@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task.h: tasks (guest threads), thread groups (processes), and what hangs off them. Lock order: sched/rank.h.
+ * Field grammar: what it is; Linux's name if it differs; who may touch it. */
+#ifndef BAILEY_KERNEL_TASK_H
+#define BAILEY_KERNEL_TASK_H
+#include "kernel/kernel.h"
+#include "kernel/pid.h"
+#include "kernel/signal.h"
+#include <sys/resource.h>
+
+struct syscall_args { uint64_t a[6]; };
+
+
+
+enum exit_state { TASK_EXIT_NONE, TASK_EXIT_INITIATED, TASK_EXIT_ZOMBIE, TASK_EXIT_DEAD };
+enum stop_kind { STOP_NONE, STOP_GROUP, STOP_PTRACE, STOP_EXEC, STOP_VFORK };
+
+/* One state of the run loop: a function that returns the next state, or NULL to end the task. */
+struct run_state;
+typedef const struct run_state *run_fn(struct task *t);
+struct run_state { const char *name; run_fn *run; };
+extern const struct run_state run_app, run_interrupt, run_syscall_enter, run_syscall_after_stop, run_syscall_invoke, run_syscall_exit, run_exec,
+	run_vfork_wait, run_exit, run_exit_main, run_exit_notify, run_signal_deliver;
+
+struct restart_block { long (*fn)(struct task *t); union { struct { int clock; ktime_t deadline; uaddr_t rmtp; } sleep;
+	struct { uaddr_t uaddr; uint32_t val, bitset; ktime_t deadline; bool private_; } futex; struct { uaddr_t fds; unsigned nfds; ktime_t deadline; } poll; }; };
+
+struct task {
+	/* immutable */
+	struct kernel *kernel;
+	struct fiber *fiber;
+	struct refcount ref;
+
+	/* own fiber only */
+	struct pl_thread *thread;	/* owned; replaced by exec */
+	const struct run_state *state;	/* the run loop's next state */
+	struct pl_event event;		/* of the last pl_thread_run */
+	int64_t syscall_nr;		/* -1: not in a system call */
+	struct syscall_args args;
+	int64_t result;			/* of the system call; -ERESTART* before signal delivery */
+	bool have_restart_mask;		/* saved_mask is to be restored after this call (sigsuspend, ppoll...) */
+	sigset_k saved_mask;
+	struct restart_block restart;
+	uaddr_t clear_child_tid, robust_list;
+	struct { uaddr_t addr; uint32_t len, sig; } rseq;
+	bool blocked_notice;		/* pl_thread_will_block was called in this call */
+	uint64_t sas_ss_sp, sas_ss_size;/* sigaltstack */
+	uint32_t sas_ss_flags;
+	bool no_new_privs, did_exec, is_vfork_child;
+	uint32_t pdeath_signal;
+	struct vfork_done *vfork_done;	/* counted; told when this task releases its mm */
+	struct exec_state *exec;	/* an exec between de-threading and the new image */
+	uint64_t timer_slack;
+	uint32_t personality;
+	uint64_t maj_flt, min_flt, nvcsw, nivcsw;
+	ktime_t kernel_time;		/* ns that the fiber ran for this task: system time */
+	void *seccomp;			/* kernel/seccomp: filters; counted there */
+
+	/* immutable after creation or changed by the own fiber with task.lock; others read with it */
+	struct mutex lock;		/* RANK_TASK */
+	struct mm *mm;			/* counted; NULL once released */
+	struct fd_table *fdt;		/* counted; NULL once released */
+	struct fs_context *fs;		/* counted */
+	struct cred *cred;		/* counted */
+	struct mount_namespace *mnt_ns; /* counted */
+	struct uts_namespace *uts;	/* counted */
+	struct pid_namespace *pid_ns_for_children; /* counted */
+	void *ipc_ns, *net_ns;		/* counted by their owners; ipc/ and net/ */
+	char comm[16];
+	uint64_t cpu_mask[16];		/* sched_setaffinity */
+	int nice, sched_policy, sched_priority, ioprio;
+	ktime_t start_time;		/* ktime_mono */
+
+	/* task_set.lock */
+	struct thread_group *tg;
+	TAILQ_ENTRY(task) tg_link;	/* tg.tasks */
+	struct task *parent;		/* real parent; borrowed */
+	TAILQ_HEAD(, task) children;
+	TAILQ_ENTRY(task) sibling;
+	struct task *tracer;		/* ptrace; borrowed */
+	struct pid *pid;		/* counted: the number(s) of this thread */
+	enum exit_state exit_state;
+	bool exit_tracer_notified, exit_parent_notified, exit_tracer_acked, exit_parent_acked;
+
+	/* signal lock (tg->sighand->lock) */
+	struct sigpending pending;	/* private */
+	sigset_k blocked, real_blocked;
+	bool group_stop_pending, group_stop_acked, trap_stop_pending;
+	enum stop_kind stop;		/* in an internal stop; changed only through task_set_stop() */
+	uint32_t external_stops;
+	struct fiber *stop_waiter;
+	int exit_code;			/* wait status for wait4 */
+	bool killed;			/* a fatal signal was sent: SIGKILL pending */
+	_Atomic bool work_pending;	/* something for run_interrupt: signals, stops, task work. Any lock; set then kick */
+};
+
+struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; };
+
+struct thread_group {
+	struct refcount ref;
+	struct kernel *kernel;
+	/* task_set.lock */
+	TAILQ_HEAD(, task) tasks;
+	struct task *leader;
+	unsigned ntasks, nactive;	/* active: exit not initiated */
+	struct process_group *pgrp;	/* counted */
+	bool did_exec;			/* setpgid's EACCES */
+	bool child_subreaper, has_child_subreaper;
+	struct task *exec_task;		/* a thread that is de-threading */
+	/* signal lock */
+	struct signal_handlers *sighand; /* counted; swapped at exec only, with task_set.lock too */
+	struct sigpending pending;	/* shared */
+	bool exiting;
+	int exit_status;		/* wait status; immutable once exiting */
+	int group_stop_signal;
+	unsigned group_stop_remaining;
+	bool group_stop_dequeued, group_stop_complete, group_stop_waitable, group_cont_notify, group_cont_interrupted, group_cont_waitable;
+	int termination_signal;		/* clone's low byte; 0: none */
+	struct wait_queue child_wait;	/* wait4 and friends sleep here; woken with task_set.lock held */
+	struct wait_queue exit_wait;	/* pidfd poll */
+	struct wait_queue signalfd_wait;
+	/* timer_lock */
+	struct mutex timer_lock;	/* RANK_TG_TIMER */
+	struct ktimer itimer_real;
+	ktime_t itimer_real_interval;
+	struct { ktime_t next, interval; } itimer_virt, itimer_prof;
+	void *posix_timers;
+	/* limits_lock */
+	struct mutex limits_lock;	/* RANK_LEAF */
+	struct rlimit64 limits[RLIM_NLIMITS];
+	/* task_set.lock */
+	struct task_usage exited, children;
+	struct tty *tty;		/* counted; the controlling terminal. tty lock outside task_set.lock */
+	_Atomic int oom_score_adj;
+	_Atomic unsigned nr_sigqueue;
+};
+
+struct process_group { /* task_set.lock */
+	struct refcount ref;
+	struct pid *pid;	  /* counted: its number */
+	struct session *session;  /* counted */
+	struct thread_group *originator;
+	unsigned ancestors;	  /* processes whose parent is in the same session but another group: 0 = orphaned */
+	LIST_HEAD(, pgrp_member) members;
+	LIST_ENTRY(process_group) session_link;
+};
+struct pgrp_member { LIST_ENTRY(pgrp_member) link; struct thread_group *tg; };
+struct session { /* task_set.lock */
+	struct refcount ref;
+	struct pid *pid;
+	struct thread_group *leader; /* borrowed; NULL once gone */
+	struct process_group *foreground; /* of its tty; counted */
+	LIST_HEAD(, process_group) groups;
+	struct tty *tty; /* borrowed from the leader's */
+};
+
+static inline struct task *current_task(void) { return fiber_context()->task; }
+#define current current_task()
+
+void task_get(struct task *t);
+void task_put(struct task *t);
+
+/* ---- identity (pid.h has struct pid) ---- */
+int task_tid(struct task *t, struct pid_namespace *ns);  /* 0 if invisible there */
+int task_tgid(struct task *t, struct pid_namespace *ns);
+int task_ppid(struct task *t, struct pid_namespace *ns);
+struct pid_namespace *task_pid_ns(struct task *t); /* borrowed */
+struct task *pidns_task_with_id(struct pid_namespace *ns, int tid); /* counted, or NULL */
+/* Calls fn with every task visible in ns in order of ids, without locks held across fn; tasks are counted for the call. */
+int pidns_next_tgid(struct pid_namespace *ns, int from); /* the lowest process id >= from, or -1 */
+int task_next_tid(struct thread_group *tg, struct pid_namespace *ns, int from);
+
+/* ---- blocking helpers ---- */
+/* wait_event for system calls: tells the platform that the call blocks, then as wait_event(PARK_INTERRUPTIBLE). -EINTR is -ERESTARTSYS here. */
+void task_will_block(struct task *t);
+#define task_wait(wq, cond, deadline)                                                                                  \
+	({                                                                                                             \
+		int tw_ret_ = 0;                                                                                       \
+		if (!(cond)) {                                                                                         \
+			task_will_block(current);                                                                      \
+			tw_ret_ = wait_event((wq), (cond), PARK_INTERRUPTIBLE, (deadline));                            \
+			if (tw_ret_ == -EINTR)                                                                         \
+				tw_ret_ = -ERESTARTSYS;                                                                \
+		}                                                                                                      \
+		tw_ret_;                                                                                               \
+	})
+/* Make t look at work_pending soon: interrupts its sleep and kicks it out of guest code. Any thread. */
+void task_interrupt(struct task *t);
+
+uint64_t task_rlimit(struct task *t, int which); /* soft */
+uint64_t task_rlimit_max(struct task *t, int which);
+
+/* ---- life ---- */
+struct clone_args_k { uint64_t flags, stack, stack_size, tls, pidfd, child_tid, parent_tid, cgroup; int exit_signal; int set_tid[32]; unsigned nset_tid; };
+long task_clone(struct task *t, const struct clone_args_k *a);
+long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, const char *name, char **argv, char **envv, int flags);
+void task_exit(struct task *t, int status);	  /* only this thread; state becomes run_exit */
+void task_group_exit(struct task *t, int status); /* exit_group, fatal signals */
+void task_usage(struct task *t, struct task_usage *u); /* one thread so far */
+void group_usage(struct thread_group *tg, struct task_usage *u); /* whole process, task_set.lock taken inside */
+
+/* ---- process groups, sessions, ttys ---- */
+struct tty;
+bool pgrp_is_orphaned_locked(struct process_group *pg);
+int pgrp_send_signal(struct process_group *pg, const siginfo_k *info); /* task_set.lock taken inside */
+
+#endif

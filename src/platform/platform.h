@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* platform.h: how guest code runs. The one implementation is trap/ (docs: architecture.md, "The trap platform").
+ *
+ * A pl_space is a guest address space: one host stub process. A pl_thread is a guest thread in it: one host thread and its
+ * slot. All functions are called from the fiber that owns the thread, unless they say "any thread".
+ * Everything read from a slot is copied once and then checked: guests are hostile.
+ */
+#ifndef BAILEY_PLATFORM_PLATFORM_H
+#define BAILEY_PLATFORM_PLATFORM_H
+#include "lib/lib.h"
+#include "sched/sched.h"
+
+/* Guests may map [PL_MIN_ADDR, PL_TASK_SIZE); stub, slots and host vDSO live above. */
+#define PL_MIN_ADDR 0x10000UL
+#define PL_TASK_SIZE 0x7fff00000000UL
+
+struct platform;
+struct pl_space;
+struct pl_thread;
+
+/* User registers, in the order of Linux's struct user_regs_struct. */
+struct pl_regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss,
+		fs_base, gs_base, ds, es, fs, gs;
+};
+
+enum pl_event_kind {
+	PL_SYSCALL, /* nr, args */
+	PL_FAULT,   /* signo, code, addr, trapno, err: what the host reported for a guest instruction */
+	PL_KICK,    /* pl_thread_kick() forced the thread in */
+	PL_ORDER,   /* an order of the last answer failed: order_index, order_error (-errno); the guest has not run on */
+	PL_DEAD,    /* the stub broke the protocol or its host process died: signo says of what, 0 = protocol */
+};
+struct pl_event {
+	enum pl_event_kind kind;
+	bool compat; /* int 0x80 or a 32-bit entry: answered with ENOSYS or SIGSEGV, never dispatched by number */
+	uint32_t nr;
+	uint64_t args[6];
+	int32_t signo, code;
+	uint64_t addr, trapno, err;
+	uint32_t order_index;
+	int32_t order_error;
+};
+
+/* ---- the platform of one kernel ---- */
+
+struct platform_options {
+	struct sched *sched;
+	bool no_patch;	/* leave system call sites as they are */
+	int zygote_fd;	/* the zygote's ELF image (memfd), opened before the jail closed */
+};
+/* Before the jail is closed: starts the zygote(s). Registers itself as sched's idle source. 0 or -errno with a log line. */
+int platform_create(const struct platform_options *o, struct platform **out);
+void platform_destroy(struct platform *p); /* kills every stub */
+
+/* What the stub copies in with a call of this number (built from the system call table). */
+enum pl_prefetch_kind { PL_PF_NONE, PL_PF_STRING, PL_PF_SIZED /* len = args[len_arg], capped */, PL_PF_FIXED /* size bytes */ };
+struct pl_prefetch { uint8_t kind, arg, len_arg; uint16_t size; };
+void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_prefetch pf[2]);
+void platform_dump_stats(struct platform *p); /* counters at log level debug: traps, patched, polled, notifications */
+
+/* ---- spaces and threads ---- */
+
+/* exec and the first process: a fresh space (empty but for the stub) with one thread, ready and waiting. May park. 0 or -errno. */
+int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread);
+/* fork: host-copies the caller's space. The new thread will start as a copy of `t`'s registers with rax = 0; change them with
+ * pl_set_regs before its first run. To be called from t's fiber while t is in a system call. May park. 0 or -errno. */
+int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread **thread);
+/* clone(CLONE_VM), also for guest processes that share memory (vfork, posix_spawn): a thread in t's space. As above. */
+int pl_thread_clone(struct pl_thread *t, struct pl_thread **thread);
+/* Hand the thread over to the calling fiber (each fiber does it once before pl_thread_run). */
+void pl_thread_attach(struct pl_thread *t, struct fiber *f);
+/* End the host thread; the space ends (its host process is killed) with its last thread. */
+void pl_thread_destroy(struct pl_thread *t);
+struct pl_space *pl_thread_space(struct pl_thread *t);
+int pl_space_host_pid(struct pl_space *s);
+
+/* Run guest code until the next event. Carries the answer that was set before (result or registers) and queued orders.
+ * Parks meanwhile (uninterruptibly; pl_thread_kick ends it). */
+void pl_thread_run(struct pl_thread *t, struct pl_event *ev);
+/* Any thread: force a thread that runs guest code into the kernel soon (event PL_KICK). Nothing if it is in the kernel: the
+ * run loop looks for work itself before pl_thread_run, and a kick in between is not lost (pl_thread_run returns PL_KICK at once). */
+void pl_thread_kick(struct pl_thread *t);
+/* Any thread: has the fiber left the thread running guest code? */
+bool pl_thread_in_guest(struct pl_thread *t);
+/* The system call will block (about to park): lets a spinning stub go to sleep. fiber_park's callers need not call it: the
+ * task layer does, once per call, before its first park. */
+void pl_thread_will_block(struct pl_thread *t);
+
+/* ---- registers: valid between an event and the next run ---- */
+void pl_set_result(struct pl_thread *t, int64_t result);	   /* rax of the system call */
+void pl_get_regs(struct pl_thread *t, struct pl_regs *r);	   /* copied from the slot once an event, then cached */
+void pl_set_regs(struct pl_thread *t, const struct pl_regs *r);   /* sanitised: segments, flags, canonical rip */
+/* FP/vector state in XSAVE layout (Linux signal frame: with the FP_XSTATE_MAGIC1 software bytes filled). */
+size_t pl_xsave_size(struct platform *p);			   /* bytes incl. FP_XSTATE_MAGIC2 */
+uint64_t pl_xfeatures(struct platform *p);
+int pl_get_xsave(struct pl_thread *t, void *buf, size_t size);	   /* bytes or -errno; may cost a hand-off */
+int pl_set_xsave(struct pl_thread *t, const void *buf, size_t size); /* hostile content allowed: 0 or -EINVAL */
+void pl_set_fs_base(struct pl_thread *t, uint64_t v);		   /* carried out before the guest runs on */
+int pl_set_gs_base(struct pl_thread *t, uint64_t v);		   /* turns the patched path off for the space */
+
+/* ---- memory orders, executed by the stub thread in its own address space ---- */
+enum pl_op { PL_MMAP_ANON, PL_MMAP_FD, PL_MUNMAP, PL_MPROTECT, PL_MADVISE, PL_MREMAP };
+struct pl_order {
+	enum pl_op op;
+	uint32_t prot, flags;	/* host PROT_ and MAP_ flags (MAP_FIXED is implied) or advice */
+	uint64_t addr, len;
+	uint64_t new_addr, new_len; /* MREMAP (fixed) */
+	int fd;			/* PL_MMAP_FD: a descriptor of the kernel process, borrowed until the order has run */
+	uint64_t off;
+};
+/* Queue for the next pl_thread_run (run now, and wait, when the queue is full). Failures come as PL_ORDER. */
+int pl_order(struct pl_thread *t, const struct pl_order *o);
+/* Queue, run everything queued now and wait for it: 0 or the first -errno. May park (bounded). */
+int pl_order_sync(struct pl_thread *t, const struct pl_order *o);
+/* Any fiber: has every order handed to this thread been carried out? Waits (bounded) until so: 0, or -EIO if the stub is dead. */
+int pl_orders_drain(struct pl_thread *t);
+
+/* ---- guest memory: all-or-prefix copies; return bytes copied (may be short), never fault ---- */
+size_t pl_space_read(struct pl_space *s, void *dst, uaddr_t src, size_t n);
+size_t pl_space_write(struct pl_space *s, uaddr_t dst, const void *src, size_t n);
+struct iovec;
+size_t pl_space_readv(struct pl_space *s, void *dst, const struct iovec *guest, int cnt);
+size_t pl_space_writev(struct pl_space *s, const struct iovec *guest, int cnt, const void *src);
+/* What the stub copied in with this call: a pointer into a kernel-private snapshot, or NULL if [src, src+n) is not in it.
+ * Gone after the first park of the call. */
+const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *avail);
+/* Let the stub write this with the answer (the caller has checked that the range is mapped writable): false if there is no
+ * room or the thread will not return directly. A fault there turns the call's result into -EFAULT. */
+bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n);
+/* Atomic compare-and-exchange on a guest word by the thread itself (for PI and robust futexes): *old receives what was there. 0 or -EFAULT. */
+int pl_cmpxchg32(struct pl_thread *t, uaddr_t addr, uint32_t expect, uint32_t val, uint32_t *old);
+
+/* ---- time ---- */
+ktime_t pl_space_cpu_time(struct pl_space *s); /* host CPU time of the stub process, ns */
+ktime_t pl_thread_cpu_time(struct pl_thread *t); /* ns; of its guest code */
+/* Addresses of the host vDSO's functions in every stub (0 = not there), for Bailey's own vDSO. */
+struct pl_host_vdso { uint64_t clock_gettime, gettimeofday, time, getcpu, clock_getres; };
+const struct pl_host_vdso *platform_host_vdso(struct platform *p);
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfs.h: inodes, dentries, mounts, path walk, open files, descriptor tables. The shapes are Linux's, cut down.
+ * A file system is a folder under fs/ that fills inode_ops and file_ops. Everything returns 0 or a positive result, or -errno. */
+#ifndef BAILEY_VFS_VFS_H
+#define BAILEY_VFS_VFS_H
+#include "auth/cred.h"
+#include "lib/lib.h"
+#include "mm/uaccess.h"
+#include "sched/sched.h"
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct inode;
+struct dentry;
+struct super_block;
+struct mount;
+struct file;
+struct dir_context;
+struct kernel;
+struct statfs;
+
+struct path { struct mount *mnt; struct dentry *dentry; };
+void path_get(const struct path *p);
+void path_put(struct path *p);
+DEFINE_FREE(path, struct path, path_put(&_p));
+
+/* ---- inodes ---- */
+struct iattr { /* setattr */
+	unsigned valid; /* ATTR_ bits */
+	uint32_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	uint64_t size;
+	struct timespec atime, mtime, ctime;
+	struct file *file; /* ftruncate's file, or NULL */
+};
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64, ATTR_KILL_PRIV = 128 };
+
+struct kstat { /* everything that stat and statx show */
+	uint64_t dev, ino, rdev, size, blocks;
+	uint32_t mode, nlink, blksize;
+	kuid_t uid;
+	kgid_t gid;
+	struct timespec atime, mtime, ctime, btime;
+	bool has_btime;
+	uint64_t attributes, attributes_mask, mnt_id;
+};
+
+/* Directory operations are called with dir->lock held (for rename: both, parents first, and sb rename lock).
+ * A NULL op means the default: EPERM or ENOTDIR for a change, generic getattr and setattr on the inode's own fields. */
+struct inode_ops {
+	int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **out); /* counted inode, or -ENOENT */
+	int (*create)(struct inode *dir, const char *name, uint32_t mode, struct inode **out); /* regular file */
+	int (*mknod)(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev, struct inode **out);
+	int (*mkdir)(struct inode *dir, const char *name, uint32_t mode, struct inode **out);
+	int (*symlink)(struct inode *dir, const char *name, const char *target, struct inode **out);
+	int (*link)(struct inode *dir, const char *name, struct inode *target);
+	int (*unlink)(struct inode *dir, const char *name, struct inode *target);
+	int (*rmdir)(struct inode *dir, const char *name, struct inode *target);
+	int (*rename)(struct inode *odir, const char *oname, struct inode *oinode, struct inode *ndir, const char *nname,
+		      struct inode *ninode /* NULL if none */, unsigned flags);
+	int (*tmpfile)(struct inode *dir, uint32_t mode, struct inode **out);
+	ssize_t (*readlink)(struct inode *inode, char *buf, size_t size); /* not NUL-terminated; bytes */
+	/* Magic links (/proc/PID/exe, fd/N): jump straight to a path (counted). */
+	int (*get_link)(struct inode *inode, struct path *out);
+	int (*getattr)(struct inode *inode, struct kstat *st);
+	int (*setattr)(struct inode *inode, const struct iattr *attr);
+	int (*permission)(struct inode *inode, int mask); /* MAY_; NULL: generic mode bits */
+	int (*open)(struct inode *inode, struct file *f); /* sets f->ops, f->private; may swap them (devices, fifos) */
+	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
+	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
+	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
+	int (*removexattr)(struct inode *inode, const char *name);
+	/* May a cached dentry still be used? (a host tree that others change, /proc/PID): 1 yes, 0 look up again. NULL: yes. */
+	int (*revalidate)(struct inode *dir, const char *name, struct inode *inode /* NULL: cached "no such name" */);
+	void (*evict)(struct inode *inode); /* last reference gone */
+};
+struct file_lock_list;
+struct inode {
+	struct refcount ref;
+	struct super_block *sb; /* borrowed: lives as long as its inodes */
+	const struct inode_ops *ops;
+	uint64_t ino;
+	struct sleeplock lock; /* directory contents, size changes; RANK_VFS_INODE */
+	struct mutex attr_lock; /* RANK_FS: the fields below */
+	uint32_t mode, nlink;
+	kuid_t uid;
+	kgid_t gid;
+	uint64_t rdev, size;
+	struct timespec atime, mtime, ctime, btime;
+	_Atomic(struct file_lock_list *) locks;	/* flock, POSIX and OFD locks, leases; vfs/locks.c */
+	void *private;
+	_Atomic(void *) pipe;			/* a FIFO's pipe; fs/pipe */
+	_Atomic(void *) unix_sock;		/* the socket bound to this name; net/unix */
+	_Atomic(void *) watches;		/* inotify marks; fs/anon */
+	_Atomic int writecount;			/* opens for writing, or -(executing): ETXTBSY */
+};
+struct inode *inode_new(struct super_block *sb, uint32_t mode, const struct inode_ops *ops); /* count 1, own ino, times now */
+void inode_get(struct inode *i);
+void inode_put(struct inode *i);
+void inode_touch(struct inode *i, unsigned attr_valid); /* set ATTR_?TIME to now */
+int generic_getattr(struct inode *i, struct kstat *st);
+int generic_setattr(struct inode *i, const struct iattr *a);
+enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
+int inode_permission(struct inode *i, int mask);	/* of the running fiber's cred */
+int generic_permission(struct inode *i, int mask);
+
+struct super_ops {
+	int (*statfs)(struct super_block *sb, struct statfs *st);
+	int (*sync)(struct super_block *sb);
+	void (*put_super)(struct super_block *sb);
+	int (*show_options)(struct super_block *sb, char *buf, size_t size);
+};
+struct super_block {
+	struct refcount ref;
+	const char *type; /* "tmpfs" */
+	char *source;	  /* owned; for /proc/mounts */
+	const struct super_ops *ops;
+	uint64_t dev;
+	unsigned flags; /* MS_RDONLY... of the super block */
+	struct sleeplock rename_lock;
+	_Atomic uint64_t next_ino;
+	struct inode *root; /* counted */
+	void *private;
+	struct kernel *kernel; /* borrowed */
+	bool no_dcache; /* ask lookup() each time (proc) */
+	uint32_t magic, blksize;
+};
+struct super_block *super_new(struct kernel *k, const char *type, const struct super_ops *ops); /* count 1 */
+void super_put(struct super_block *sb);
+struct file_system_type {
+	const char *name;
+	/* mount(2)'s source and data, in kernel memory; a counted super block. 0 or -errno */
+	int (*mount)(struct kernel *k, const char *source, unsigned long flags, const char *data, struct super_block **out);
+	bool nodev, user_ns_ok;
+};
+void register_filesystem(const struct file_system_type *t); /* at start, from kernel init only */
+const struct file_system_type *get_fs_type(const char *name);
+
+/* ---- poll ---- */
+struct poll_table {
+	void (*queue)(struct poll_table *pt, struct file *f, struct wait_queue *wq); /* NULL: only ask */
+	unsigned key;
+};
+static inline void poll_wait(struct file *f, struct wait_queue *wq, struct poll_table *pt)
+{
+	if (pt && pt->queue)
+		pt->queue(pt, f, wq);
+}
+
+/* ---- open files ---- */
+struct dir_context {
+	/* false: the buffer is full, stop; the entry is not consumed */
+	bool (*emit)(struct dir_context *c, const char *name, size_t len, uint64_t ino, unsigned d_type, int64_t next_off);
+	int64_t pos;
+};
+struct vm_map { /* file->ops->mmap fills it */
+	uint64_t off, len;
+	int prot, flags;
+	struct mappable *mappable; /* counted reference for mm */
+	bool may_write, may_exec;
+};
+/* Ops may park unless they say otherwise. pos: a copy of the file position or pread's; NULL ops give the default errno. */
+struct file_ops {
+	ssize_t (*read)(struct file *f, struct iov_iter *to, int64_t *pos);
+	ssize_t (*write)(struct file *f, struct iov_iter *from, int64_t *pos);
+	int64_t (*llseek)(struct file *f, int64_t off, int whence);
+	int (*iterate)(struct file *f, struct dir_context *c);
+	unsigned (*poll)(struct file *f, struct poll_table *pt); /* EPOLL bits; NULL: always readable and writable */
+	long (*ioctl)(struct file *f, unsigned cmd, uint64_t arg); /* -ENOIOCTLCMD: not mine */
+	int (*mmap)(struct file *f, struct vm_map *m);
+	int (*fsync)(struct file *f, bool datasync);
+	int (*fallocate)(struct file *f, int mode, int64_t off, int64_t len);
+	int (*flush)(struct file *f); /* at each close of a descriptor */
+	void (*release)(struct file *f); /* last reference gone */
+	int (*fasync)(struct file *f, bool on);
+	int (*set_flags)(struct file *f, unsigned flags); /* F_SETFL checks; NULL: fine */
+	void (*show_fdinfo)(struct file *f, char *buf, size_t size); /* lines behind pos/flags/mnt_id/ino */
+	long (*fcntl)(struct file *f, unsigned cmd, uint64_t arg); /* commands vfs does not know (pipe size, seals): -EINVAL default */
+	bool stream; /* no position: pread/pwrite/lseek give ESPIPE */
+};
+enum { FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4, FMODE_EXEC = 8 };
+struct file {
+	struct refcount ref;
+	const struct file_ops *ops; /* immutable after open */
+	struct path path;	    /* counted; dentry NULL never (anon files have one of their own) */
+	struct inode *inode;	    /* borrowed from path.dentry */
+	_Atomic unsigned flags;	    /* O_ flags without creation flags */
+	unsigned mode;		    /* FMODE_; immutable */
+	int64_t pos;		    /* pos_lock */
+	struct sleeplock pos_lock;
+	struct cred *cred;	    /* of the opener, counted */
+	void *private;
+	struct mutex owner_lock;    /* RANK_LEAF; F_SETOWN, F_SETSIG, fasync: */
+	struct fasync *fasync;	    /* kernel/fasync; NULL until used */
+	int owner_type, owner_sig;  /* F_OWNER_TID/PID/PGRP */
+	void *owner_pid;	    /* counted struct pid of kernel/; freed through owner_put */
+	void (*owner_put)(void *);
+	kuid_t owner_uid, owner_euid;
+	_Atomic(void *) epolls;	    /* epoll items that watch this file: fs/anon/epoll */
+	_Atomic(void *) lease;
+};
+/* A file on path (counted by it) with these ops, count 1. NULL when memory is short. */
+struct file *file_alloc(const struct path *p, unsigned flags, const struct file_ops *ops, void *private);
+void file_get(struct file *f);
+void file_put(struct file *f); /* may park in release */
+DEFINE_FREE(file, struct file *, if (_p) file_put(_p));
+/* Files without a name in a tree ("anon_inode:[eventfd]", "pipe:[12]", "socket:[12]"): own inode on the anon super block. 0 or -errno. */
+int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void *private, unsigned flags, struct file **out);
+/* For /proc/self/fd: the link text. Bytes or -errno. */
+ssize_t file_d_path(struct file *f, char *buf, size_t size);
+
+/* Kernel-side helpers on open files */
+ssize_t vfs_read(struct file *f, struct iov_iter *to, int64_t *pos);   /* checks mode; NULL pos: the file's, under pos_lock */
+ssize_t vfs_write(struct file *f, struct iov_iter *from, int64_t *pos);
+ssize_t kernel_read(struct file *f, void *buf, size_t n, int64_t off); /* for exec */
+unsigned vfs_poll(struct file *f, struct poll_table *pt);
+int64_t vfs_llseek(struct file *f, int64_t off, int whence);
+int vfs_fstat(struct file *f, struct kstat *st);
+int vfs_truncate(const struct path *p, struct file *f, uint64_t size);
+/* A regular file's generic seek and the "always ready" poll */
+int64_t generic_llseek(struct file *f, int64_t off, int whence);
+int64_t noop_llseek(struct file *f, int64_t off, int whence);
+/* Simple read-only text files (proc, sys): show() fills a growing buffer once an open. */
+struct strbuf { char *s; size_t len, cap; };
+void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void strbuf_write(struct strbuf *b, const void *p, size_t n);
+void strbuf_free(struct strbuf *b);
+
+/* ---- descriptor tables ---- */
+struct fd_table; /* counted; shared by CLONE_FILES */
+struct fd_table *fd_table_create(void);
+struct fd_table *fd_table_dup(struct fd_table *t, unsigned upto /* UINT32_MAX: all */);
+void fd_table_get(struct fd_table *t);
+void fd_table_put(struct fd_table *t);
+struct file *fd_get(struct fd_table *t, int fd);      /* counted, not O_PATH; NULL: EBADF */
+struct file *fd_get_raw(struct fd_table *t, int fd);  /* also O_PATH */
+/* Lowest free descriptor >= from and < limit gets a counted reference to f: fd or -EMFILE. */
+int fd_install_from(struct fd_table *t, struct file *f, int from, uint64_t limit, bool cloexec);
+int fd_install(struct fd_table *t, struct file *f, bool cloexec); /* the running task's RLIMIT_NOFILE, see fd_table_set_limit */
+void fd_table_set_limit(struct fd_table *t, uint64_t nofile); /* the task layer: at exec, clone and setrlimit */
+uint64_t fd_table_limit(struct fd_table *t);
+int fd_replace(struct fd_table *t, int fd, struct file *f, bool cloexec); /* dup2's half; fd or -errno; closes the old one */
+int fd_close(struct fd_table *t, int fd);
+int fd_close_range(struct fd_table *t, unsigned first, unsigned last, bool cloexec_only_mark);
+void fd_close_on_exec(struct fd_table *t);
+int fd_get_cloexec(struct fd_table *t, int fd); /* 0, 1 or -EBADF */
+int fd_set_cloexec(struct fd_table *t, int fd, bool on);
+int fd_next(struct fd_table *t, int fd); /* the lowest open descriptor >= fd, or -1: for /proc/PID/fd */
+unsigned fd_table_count(struct fd_table *t);
+
+/* ---- fs context: cwd, root, umask (CLONE_FS shares it) ---- */
+struct mount_namespace;
+struct fs_context {
+	struct refcount ref;
+	struct mutex lock; /* RANK_FS_CONTEXT */
+	struct path root, cwd; /* counted; lock */
+	uint32_t umask;	       /* lock */
+};
+struct fs_context *fs_context_create(const struct path *root);
+struct fs_context *fs_context_dup(struct fs_context *fs);
+void fs_context_get(struct fs_context *fs);
+void fs_context_put(struct fs_context *fs);
+
+/* ---- mounts ---- */
+struct mount_namespace *mount_ns_create(struct super_block *root, unsigned mnt_flags);
+struct mount_namespace *mount_ns_dup(struct mount_namespace *ns, struct fs_context *fs /* re-pointed into the copy */);
+void mount_ns_get(struct mount_namespace *ns);
+void mount_ns_put(struct mount_namespace *ns);
+void mount_ns_root(struct mount_namespace *ns, struct path *out); /* counted */
+int do_mount_at(const struct path *where, struct super_block *sb, unsigned mnt_flags);
+/* mount(2), umount2(2), pivot_root(2) on kernel strings */
+int vfs_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
+int vfs_umount(const struct path *p, int flags);
+/* /proc/PID/mounts, mountinfo, mountstats: kind 0, 1, 2 */
+void mount_ns_show(struct mount_namespace *ns, const struct path *root, struct strbuf *b, int kind);
+struct mount_namespace *mount_ns_of(const struct path *p);
+
+/* ---- path walk ---- */
+#define AT_FDCWD_ (-100)
+enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4, LOOKUP_NO_SYMLINKS = 8, LOOKUP_NO_MAGICLINKS = 16, LOOKUP_NO_XDEV = 32,
+       LOOKUP_BENEATH = 64, LOOKUP_IN_ROOT = 128, LOOKUP_NO_AUTOMOUNT = 256 };
+/* Resolve a kernel string relative to dfd of the running fiber's context. 0 and a counted path, or -errno. */
+int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
+/* The same with the string in the guest (PATH_MAX checks, ENOENT for ""). */
+int user_path_at(int dfd, uaddr_t name, unsigned flags, struct path *out);
+/* Parent directory and last component (copied into last[256]); for create, unlink, rename. */
+int path_parent(int dfd, const char *name, struct path *parent, char last[256], bool *trailing_slash);
+struct open_how_k { uint64_t flags; uint32_t mode; unsigned lookup; };
+int vfs_open(int dfd, const char *name, const struct open_how_k *how, struct file **out);
+int vfs_open_path(const struct path *p, unsigned flags, struct file **out); /* reopen: /proc/PID/fd, exec */
+int vfs_mknod(int dfd, const char *name, uint32_t mode, uint64_t rdev, struct path *out /* NULL: not wanted */); /* AF_UNIX bind, mkfifo */
+int vfs_mkdir(int dfd, const char *name, uint32_t mode);
+int vfs_stat(const struct path *p, struct kstat *st);
+/* The absolute name as seen from root (" (deleted)" appended; -ENAMETOOLONG). Bytes. */
+ssize_t d_path(const struct path *p, const struct path *root /* NULL: the running fiber's */, char *buf, size_t size);
+bool path_is_under(const struct path *p, const struct path *ancestor);
+/* Character and block devices: found by number when a device node is opened. */
+int register_chrdev(unsigned major, unsigned minor_first, unsigned count, int (*open)(struct inode *, struct file *));
+/* Locks on files (vfs/locks.c): called when a task's table is closed or a file goes. */
+void locks_remove_posix(struct inode *i, void *owner);
+void locks_remove_file(struct file *f);
+
+#endif
