@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# A short front to meson and ninja. `make run` and `make test` are all that a newcomer needs.
+BUILD ?= build
+BAILEY := $(BUILD)/bailey
+
+.PHONY: run build test bench debug deps test-deps clean format
+
+run: build ## install what is missing, build, run the tour (or CMD='...') inside Bailey
+ifdef CMD
+	@$(BAILEY) run -- /bin/sh -c '$(subst ','\'',$(CMD))'
+else
+	@BAILEY=$(BAILEY) scripts/tour
+endif
+
+build: deps ## build/bailey
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet
+
+test: test-deps build ## all tests: unit, guest (natively and inside), apps, evil
+	@/usr/bin/python3 tests/run.py --build $(BUILD) $(TESTS)
+
+bench: test-deps build ## the same work natively, under Bailey and, if installed, under runsc
+	@bench/compare bailey='$(BAILEY) run --' $$(command -v runsc >/dev/null && echo runsc='runsc --network=none --ignore-cgroups do')
+	@bench/apps bailey='$(BAILEY) run --' $$(command -v runsc >/dev/null && echo runsc='runsc --network=none --ignore-cgroups do')
+
+debug: deps ## build-debug/bailey, with lock ranks, ASan and UBSan
+	@test -f build-debug/build.ninja || meson setup build-debug --buildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-debug --quiet
+
+deps:
+	@scripts/deps build
+test-deps:
+	@scripts/deps test
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+clean:
+	rm -rf build build-debug
