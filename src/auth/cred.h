@@ -24,6 +24,8 @@ struct user_namespace {
 	bool setgroups_denied;
 };
 struct user_namespace *user_ns_create_root(void); /* identity map */
+/* Empty maps, to be written once; NULL when nested deeper than 32. */
+struct user_namespace *user_ns_create(struct user_namespace *parent, kuid_t owner, kgid_t group);
 void user_ns_get(struct user_namespace *ns);
 void user_ns_put(struct user_namespace *ns);
 kuid_t make_kuid(struct user_namespace *ns, uint32_t uid); /* KID_INVALID if unmapped */

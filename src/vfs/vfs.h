@@ -67,12 +67,15 @@ struct inode_ops {
 	int (*getattr)(struct inode *inode, struct kstat *st);
 	int (*setattr)(struct inode *inode, const struct iattr *attr);
 	int (*permission)(struct inode *inode, int mask); /* MAY_; NULL: generic mode bits */
-	int (*open)(struct inode *inode, struct file *f); /* sets f->ops, f->private; may swap them (devices, fifos) */
+	/* Sets f->ops, f->private. FIFOs go to register_fifo_open()'s function and device nodes to register_chrdev()'s first;
+	 * for a device number nobody registered this is asked (devpts), without it the answer is ENXIO. */
+	int (*open)(struct inode *inode, struct file *f);
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
 	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct inode *inode, const char *name);
-	/* May a cached dentry still be used? (a host tree that others change, /proc/PID): 1 yes, 0 look up again. NULL: yes. */
+	/* Of the directory's ops, without dir->lock. May a cached dentry still be used? (a host tree that others change,
+	 * /proc/PID): 1 yes, 0 look up again. NULL: yes. */
 	int (*revalidate)(struct inode *dir, const char *name, struct inode *inode /* NULL: cached "no such name" */);
 	void (*evict)(struct inode *inode); /* last reference gone */
 };
@@ -95,6 +98,8 @@ struct inode {
 	_Atomic(void *) unix_sock;		/* the socket bound to this name; net/unix */
 	_Atomic(void *) watches;		/* inotify marks; fs/anon */
 	_Atomic int writecount;			/* opens for writing, or -(executing): ETXTBSY */
+	char *link;				/* a symlink's target, owned, if it never changes: spares readlink(); immutable */
+	bool dead;				/* a directory that was removed; inode.lock */
 };
 struct inode *inode_new(struct super_block *sb, uint32_t mode, const struct inode_ops *ops); /* count 1, own ino, times now */
 void inode_get(struct inode *i);
@@ -103,6 +108,14 @@ void inode_touch(struct inode *i, unsigned attr_valid); /* set ATTR_?TIME to now
 int generic_getattr(struct inode *i, struct kstat *st);
 int generic_setattr(struct inode *i, const struct iattr *a);
 enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
+/* ETXTBSY: 0 or -errno; exec denies writing while the image is mapped. */
+int inode_get_write(struct inode *i);
+void inode_put_write(struct inode *i);
+int inode_deny_write(struct inode *i);
+void inode_allow_write(struct inode *i);
+struct timespec vfs_now(void); /* as file times are stamped: the coarse clock */
+bool inode_owner_or_capable(struct inode *i);
+bool capable_wrt_inode(struct inode *i, int cap); /* of the running fiber's cred, ids mapped in its user namespace */
 int inode_permission(struct inode *i, int mask);	/* of the running fiber's cred */
 int generic_permission(struct inode *i, int mask);
 
@@ -126,9 +139,16 @@ struct super_block {
 	struct kernel *kernel; /* borrowed */
 	bool no_dcache; /* ask lookup() each time (proc) */
 	uint32_t magic, blksize;
+	/* vfs */
+	struct dcache *dcache;	    /* owned: dentry.c */
+	struct dentry *root_dentry; /* counted; made at the first mount */
+	_Atomic uint64_t nobjects;  /* inodes, plus one while ref > 0: the struct itself goes with the last */
+	unsigned dentry_limit;	    /* unused dentries kept at most; 0: the default */
 };
 struct super_block *super_new(struct kernel *k, const char *type, const struct super_ops *ops); /* count 1 */
+void super_get(struct super_block *sb);
 void super_put(struct super_block *sb);
+uint64_t vfs_new_dev(void); /* an anonymous device number, as st_dev: super_new gives one already */
 struct file_system_type {
 	const char *name;
 	/* mount(2)'s source and data, in kernel memory; a counted super block. 0 or -errno */
@@ -137,6 +157,19 @@ struct file_system_type {
 };
 void register_filesystem(const struct file_system_type *t); /* at start, from kernel init only */
 const struct file_system_type *get_fs_type(const char *name);
+
+/* What vfs asks of the floors above; set by their init functions, each may be NULL. */
+struct vfs_hooks {
+	void (*epoll_release)(struct file *f);	    /* f->epolls is set and f is about to go */
+	void (*fasync_release)(struct file *f);	    /* f->fasync is set and f is about to go */
+	/* Something happened to inode (named `name` in dir); only called if one of them has watches. IN_ bits. Takes leaf locks only. */
+	void (*notify)(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie);
+	void (*watches_release)(struct inode *i);   /* i->watches is set and i is being freed */
+	uint64_t (*fsize_limit)(void);		    /* RLIMIT_FSIZE of the running task */
+	void (*send_sigxfsz)(void);
+};
+extern struct vfs_hooks vfs_hooks;
+static inline void fsnotify(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie);
 
 /* ---- poll ---- */
 struct poll_table {
@@ -180,7 +213,8 @@ struct file_ops {
 	long (*fcntl)(struct file *f, unsigned cmd, uint64_t arg); /* commands vfs does not know (pipe size, seals): -EINVAL default */
 	bool stream; /* no position: pread/pwrite/lseek give ESPIPE */
 };
-enum { FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4, FMODE_EXEC = 8 };
+enum { FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4, FMODE_EXEC = 8, FMODE_WRITER = 16 /* counted in inode.writecount */,
+       FMODE_NOATIME = 32 };
 struct file {
 	struct refcount ref;
 	const struct file_ops *ops; /* immutable after open */
@@ -236,6 +270,10 @@ void fd_table_get(struct fd_table *t);
 void fd_table_put(struct fd_table *t);
 struct file *fd_get(struct fd_table *t, int fd);      /* counted, not O_PATH; NULL: EBADF */
 struct file *fd_get_raw(struct fd_table *t, int fd);  /* also O_PATH */
+/* The fast form, for the running task's own table: borrowed when the table is not shared, else counted.
+ * fd_put_light(f, counted) afterwards. */
+struct file *fd_get_light(struct fd_table *t, int fd, bool *counted);
+static inline void fd_put_light(struct file *f, bool counted) { if (unlikely(counted)) file_put(f); }
 /* Lowest free descriptor >= from and < limit gets a counted reference to f: fd or -EMFILE. */
 int fd_install_from(struct fd_table *t, struct file *f, int from, uint64_t limit, bool cloexec);
 int fd_install(struct fd_table *t, struct file *f, bool cloexec); /* the running task's RLIMIT_NOFILE, see fd_table_set_limit */
@@ -262,6 +300,8 @@ struct fs_context *fs_context_create(const struct path *root);
 struct fs_context *fs_context_dup(struct fs_context *fs);
 void fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
+void fs_context_set_root(struct fs_context *fs, const struct path *p); /* counts p */
+void fs_context_set_cwd(struct fs_context *fs, const struct path *p);
 
 /* ---- mounts ---- */
 struct mount_namespace *mount_ns_create(struct super_block *root, unsigned mnt_flags);
@@ -269,10 +309,12 @@ struct mount_namespace *mount_ns_dup(struct mount_namespace *ns, struct fs_conte
 void mount_ns_get(struct mount_namespace *ns);
 void mount_ns_put(struct mount_namespace *ns);
 void mount_ns_root(struct mount_namespace *ns, struct path *out); /* counted */
+uint64_t mount_ns_ino(struct mount_namespace *ns);
 int do_mount_at(const struct path *where, struct super_block *sb, unsigned mnt_flags);
 /* mount(2), umount2(2), pivot_root(2) on kernel strings */
 int vfs_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
 int vfs_umount(const struct path *p, int flags);
+int vfs_pivot_root(const char *new_root, const char *put_old);
 /* /proc/PID/mounts, mountinfo, mountstats: kind 0, 1, 2 */
 void mount_ns_show(struct mount_namespace *ns, const struct path *root, struct strbuf *b, int kind);
 struct mount_namespace *mount_ns_of(const struct path *p);
@@ -297,9 +339,18 @@ int vfs_stat(const struct path *p, struct kstat *st);
 ssize_t d_path(const struct path *p, const struct path *root /* NULL: the running fiber's */, char *buf, size_t size);
 bool path_is_under(const struct path *p, const struct path *ancestor);
 /* Character and block devices: found by number when a device node is opened. */
+/* How a FIFO (S_IFIFO inode, on any file system) is opened: fs/pipe, at start. */
+void register_fifo_open(int (*open)(struct inode *inode, struct file *f));
 int register_chrdev(unsigned major, unsigned minor_first, unsigned count, int (*open)(struct inode *, struct file *));
 /* Locks on files (vfs/locks.c): called when a task's table is closed or a file goes. */
 void locks_remove_posix(struct inode *i, void *owner);
 void locks_remove_file(struct file *f);
+
+static inline void fsnotify(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie)
+{
+	if (unlikely((dir && atomic_load_explicit(&dir->watches, memory_order_relaxed)) ||
+		     (inode && atomic_load_explicit(&inode->watches, memory_order_relaxed))) && vfs_hooks.notify)
+		vfs_hooks.notify(dir, inode, name, mask, cookie);
+}
 
 #endif

@@ -1,0 +1,753 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mount.c: mounts, mount namespaces, file system contexts.
+ *
+ * LOCKS
+ * mount_lock guards the topology of every tree of mounts (parents, mount points, namespaces). It is outside the dentry
+ * cache locks: path walk holds it and one of them. References are dropped outside both.
+ */
+#include "vfs/internal.h"
+#include <linux/capability.h>
+#include <sys/mount.h>
+
+#define MNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
+#define MAX_MOUNTS 10000
+
+struct mutex mount_lock = { .rank = RANK_MOUNT };
+
+struct mount_namespace {
+	struct refcount ref;
+	uint64_t ns_ino;
+	struct user_namespace *user_ns; /* counted, may be NULL (root) */
+	/* mount_lock */
+	TAILQ_HEAD(, mount) mounts; /* in the order they were made */
+	struct mount *root;	    /* borrowed: it is in mounts */
+	unsigned nmounts;
+};
+
+#define MOUNT_HASH 256
+static LIST_HEAD(, mount) mount_hash[MOUNT_HASH];
+static _Atomic uint64_t next_mount_id = 20, next_mnt_ns_ino = 0xf0000000;
+
+static unsigned hash_mnt(const struct mount *m, const struct dentry *d)
+{
+	return (unsigned)((((uintptr_t)m >> 5) * 31 + ((uintptr_t)d >> 5)) % MOUNT_HASH);
+}
+
+struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned flags)
+{
+	struct mount *m = new(struct mount);
+
+	refcount_init(&m->ref);
+	super_get(sb);
+	m->sb = sb;
+	dget(root);
+	m->root = root;
+	m->flags = flags & MNT_FLAGS;
+	if (!(m->flags & MS_NOATIME))
+		m->flags |= MS_RELATIME;
+	m->id = atomic_fetch_add(&next_mount_id, 1);
+	return m;
+}
+
+void mnt_put(struct mount *m)
+{
+	if (!refcount_put(&m->ref))
+		return;
+	BUG_ON(m->parent);
+	dput(m->root);
+	super_put(m->sb);
+	free(m);
+}
+
+struct mount *lookup_mnt_locked(struct mount *parent, struct dentry *d)
+{
+	struct mount *m;
+
+	LIST_FOREACH(m, &mount_hash[hash_mnt(parent, d)], hash_link)
+		if (m->parent == parent && m->mountpoint == d)
+			return m;
+	return NULL;
+}
+
+bool mnt_is_readonly(struct mount *m) { return (READ_ONCE(m->flags) | READ_ONCE(m->sb->flags)) & MS_RDONLY; }
+
+static void attach_locked(struct mount *m, struct mount *parent, struct dentry *mp, struct mount_namespace *ns)
+{
+	if (parent) {
+		mnt_get(parent);
+		dget(mp);
+		m->parent = parent;
+		m->mountpoint = mp;
+		mp->mounts++;
+		LIST_INSERT_HEAD(&mount_hash[hash_mnt(parent, mp)], m, hash_link);
+	}
+	m->ns = ns;
+	if (ns) {
+		TAILQ_INSERT_TAIL(&ns->mounts, m, ns_link);
+		ns->nmounts++;
+	}
+}
+
+/* What must be let go once the lock is dropped. */
+struct released { struct mount *m, *parent; struct dentry *mp; };
+struct release_list { struct released *v; unsigned n, cap; };
+
+static void release_add(struct release_list *l, struct mount *m, struct mount *parent, struct dentry *mp)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 8;
+		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
+	}
+	l->v[l->n++] = (struct released){ m, parent, mp };
+}
+
+static void release_all(struct release_list *l)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		dput(l->v[i].mp);
+		if (l->v[i].parent)
+			mnt_put(l->v[i].parent);
+		if (l->v[i].m)
+			mnt_put(l->v[i].m);
+	}
+	free(l->v);
+}
+
+/* Take m from its place; the tree's reference goes with it into l if `drop`. */
+static void detach_locked(struct mount *m, struct release_list *l, bool drop)
+{
+	if (m->parent) {
+		LIST_REMOVE(m, hash_link);
+		m->mountpoint->mounts--;
+	}
+	if (m->ns) {
+		TAILQ_REMOVE(&m->ns->mounts, m, ns_link);
+		m->ns->nmounts--;
+		m->ns = NULL;
+	}
+	release_add(l, drop ? m : NULL, m->parent, m->mountpoint);
+	m->parent = NULL;
+	m->mountpoint = NULL;
+}
+
+static struct mount *next_child_locked(struct mount_namespace *ns, struct mount *parent, struct mount *after)
+{
+	struct mount *m = after ? TAILQ_NEXT(after, ns_link) : TAILQ_FIRST(&ns->mounts);
+
+	for (; m; m = TAILQ_NEXT(m, ns_link))
+		if (m->parent == parent)
+			return m;
+	return NULL;
+}
+
+static void umount_tree_locked(struct mount *m, struct release_list *l)
+{
+	struct mount *c;
+
+	/* The depth is bounded by flattening: children are detached one at a time, deepest first. */
+	for (;;) {
+		struct mount *leaf = m;
+		while ((c = next_child_locked(m->ns, leaf, NULL)))
+			leaf = c;
+		struct mount *cur = leaf;
+		bool last = cur == m;
+		detach_locked(cur, l, true);
+		if (last)
+			return;
+	}
+}
+
+/* Where a mount at p really goes: on top of what is mounted there. */
+static void topmost_locked(struct mount **m, struct dentry **d)
+{
+	struct mount *c;
+
+	while ((*d)->mounts && (c = lookup_mnt_locked(*m, *d))) {
+		*m = c;
+		*d = c->root;
+	}
+}
+
+static int can_attach_locked(struct mount *m, struct mount *pm, struct dentry *pd)
+{
+	if (!pm->ns)
+		return -EINVAL;
+	if (pd->deleted)
+		return -ENOENT;
+	if (!!S_ISDIR(pd->inode->mode) != !!S_ISDIR(m->root->inode->mode))
+		return -ENOTDIR;
+	return 0;
+}
+
+static struct dentry *super_root(struct super_block *sb)
+{
+	guard(mutex)(&mount_lock);
+	if (!sb->root_dentry)
+		sb->root_dentry = d_make_root(sb);
+	return sb->root_dentry;
+}
+
+int do_mount_at(const struct path *where, struct super_block *sb, unsigned mnt_flags)
+{
+	struct mount *m = mount_alloc(sb, super_root(sb), mnt_flags);
+	int ret;
+	{
+		guard(mutex)(&mount_lock);
+		struct mount *pm = where->mnt;
+		struct dentry *pd = where->dentry;
+		topmost_locked(&pm, &pd);
+		ret = can_attach_locked(m, pm, pd);
+		if (!ret && pm->sb == sb && pd == pm->root && pd == m->root)
+			ret = -EBUSY; /* the same thing on top of itself */
+		if (!ret && pm->ns->nmounts >= MAX_MOUNTS)
+			ret = -ENOSPC;
+		if (!ret)
+			attach_locked(m, pm, pd, pm->ns);
+	}
+	if (ret)
+		mnt_put(m);
+	return ret;
+}
+
+/* ---- namespaces ---- */
+
+static struct mount_namespace *ns_alloc(void)
+{
+	struct mount_namespace *ns = new(struct mount_namespace);
+
+	refcount_init(&ns->ref);
+	TAILQ_INIT(&ns->mounts);
+	ns->ns_ino = atomic_fetch_add(&next_mnt_ns_ino, 1);
+	return ns;
+}
+
+struct mount_namespace *mount_ns_create(struct super_block *root, unsigned mnt_flags)
+{
+	struct mount_namespace *ns = ns_alloc();
+	struct mount *m = mount_alloc(root, super_root(root), mnt_flags);
+
+	guard(mutex)(&mount_lock);
+	attach_locked(m, NULL, NULL, ns);
+	ns->root = m;
+	return ns;
+}
+
+uint64_t mount_ns_ino(struct mount_namespace *ns) { return ns->ns_ino; }
+void mount_ns_get(struct mount_namespace *ns) { refcount_get(&ns->ref); }
+
+void mount_ns_put(struct mount_namespace *ns)
+{
+	struct release_list l = { 0 };
+
+	if (!ns || !refcount_put(&ns->ref))
+		return;
+	mutex_lock(&mount_lock);
+	if (ns->root)
+		umount_tree_locked(ns->root, &l);
+	while (!TAILQ_EMPTY(&ns->mounts))
+		detach_locked(TAILQ_FIRST(&ns->mounts), &l, true);
+	mutex_unlock(&mount_lock);
+	release_all(&l);
+	user_ns_put(ns->user_ns);
+	free(ns);
+}
+
+void mount_ns_root(struct mount_namespace *ns, struct path *out)
+{
+	guard(mutex)(&mount_lock);
+	struct mount *m = ns->root;
+	struct dentry *d = m->root;
+	topmost_locked(&m, &d);
+	out->mnt = m;
+	out->dentry = d;
+	path_get(out);
+}
+
+struct mount_namespace *mount_ns_of(const struct path *p) { return READ_ONCE(p->mnt->ns); }
+
+/* Copy the tree below `from` (its root becomes root) into ns. Pairs old -> new are kept for the caller. */
+struct mount_pair { struct mount *old, *new; };
+static struct mount *copy_tree_locked(struct mount *from, struct dentry *root, struct mount_namespace *ns, bool rec, struct mount_pair **pairs,
+				      unsigned *npairs)
+{
+	struct mount *top = mount_alloc(from->sb, root, from->flags), *m;
+	unsigned n = 0, cap = 16;
+	struct mount_pair *v = xcalloc(cap, sizeof(*v));
+
+	v[n++] = (struct mount_pair){ from, top };
+	/* A parent stands before its children in its namespace's list, except after MS_MOVE: so go on until nothing is new. */
+	for (bool again = rec && from->ns; again;) {
+		again = false;
+		TAILQ_FOREACH(m, &from->ns->mounts, ns_link) {
+			struct mount *np = NULL;
+			bool have = false;
+			for (unsigned i = 0; i < n; i++) {
+				if (v[i].old == m->parent)
+					np = v[i].new;
+				if (v[i].old == m)
+					have = true;
+			}
+			if (have || !np || m == top || (m->parent == from && !d_is_ancestor(root, m->mountpoint)))
+				continue;
+			struct mount *nm = mount_alloc(m->sb, m->root, m->flags);
+			if (n == cap)
+				v = xrealloc(v, (cap *= 2) * sizeof(*v));
+			v[n++] = (struct mount_pair){ m, nm };
+			attach_locked(nm, np, m->mountpoint, NULL);
+			again = true;
+		}
+	}
+	for (unsigned i = 0; ns && i < n; i++) {
+		v[i].new->ns = ns;
+		TAILQ_INSERT_TAIL(&ns->mounts, v[i].new, ns_link);
+		ns->nmounts++;
+	}
+	*pairs = v;
+	*npairs = n;
+	return top;
+}
+
+struct mount_namespace *mount_ns_dup(struct mount_namespace *old, struct fs_context *fs)
+{
+	struct mount_namespace *ns = ns_alloc();
+	struct mount_pair *v;
+	unsigned n;
+	struct path put[2] = { 0 };
+	{
+		guard(mutex)(&mount_lock);
+		ns->root = copy_tree_locked(old->root, old->root->root, ns, true, &v, &n);
+		if (fs) {
+			guard(mutex)(&fs->lock);
+			for (unsigned i = 0; i < n; i++) {
+				if (fs->root.mnt == v[i].old && !put[0].mnt) {
+					put[0].mnt = fs->root.mnt;
+					mnt_get(v[i].new);
+					fs->root.mnt = v[i].new;
+				}
+				if (fs->cwd.mnt == v[i].old && !put[1].mnt) {
+					put[1].mnt = fs->cwd.mnt;
+					mnt_get(v[i].new);
+					fs->cwd.mnt = v[i].new;
+				}
+			}
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		if (put[i].mnt)
+			mnt_put(put[i].mnt);
+	free(v);
+	return ns;
+}
+
+/* ---- mount(2) and friends ---- */
+
+static bool may_mount(void) { return cred_has_cap(fiber_context()->cred, CAP_SYS_ADMIN); }
+
+static struct mount_namespace *current_ns(void)
+{
+	struct fs_context *fs = fiber_context()->fs;
+	guard(mutex)(&fs->lock);
+	return fs->root.mnt->ns;
+}
+
+static int do_bind(const struct path *target, const char *source, bool rec)
+{
+	struct path src;
+	struct mount_namespace *ns = current_ns();
+	struct mount_pair *v = NULL;
+	unsigned n = 0;
+	struct release_list l = { 0 };
+
+	if (!source || !*source)
+		return -EINVAL;
+	int ret = path_lookup(AT_FDCWD_, source, LOOKUP_FOLLOW, &src);
+	if (ret)
+		return ret;
+	mutex_lock(&mount_lock);
+	struct mount *pm = target->mnt, *m = NULL;
+	struct dentry *pd = target->dentry;
+	topmost_locked(&pm, &pd);
+	if (!ns || src.mnt->ns != ns || pm->ns != ns) {
+		ret = -EINVAL;
+	} else if (ns->nmounts >= MAX_MOUNTS / 2) {
+		ret = -ENOSPC;
+	} else {
+		m = copy_tree_locked(src.mnt, src.dentry, NULL, rec, &v, &n);
+		ret = can_attach_locked(m, pm, pd);
+		if (!ret) {
+			attach_locked(m, pm, pd, ns);
+			for (unsigned i = 1; i < n; i++) {
+				v[i].new->ns = ns;
+				TAILQ_INSERT_TAIL(&ns->mounts, v[i].new, ns_link);
+				ns->nmounts++;
+			}
+		} else {
+			for (unsigned i = n; i-- > 0;)
+				detach_locked(v[i].new, &l, true);
+		}
+	}
+	mutex_unlock(&mount_lock);
+	free(v);
+	release_all(&l);
+	path_put(&src);
+	return ret;
+}
+
+static int do_move(const struct path *target, const char *source)
+{
+	struct path src;
+	struct release_list l = { 0 };
+
+	if (!source || !*source)
+		return -EINVAL;
+	int ret = path_lookup(AT_FDCWD_, source, LOOKUP_FOLLOW, &src);
+	if (ret)
+		return ret;
+	struct mount_namespace *ns = current_ns();
+	mutex_lock(&mount_lock);
+	struct mount *pm = target->mnt, *m = src.mnt;
+	struct dentry *pd = target->dentry;
+	topmost_locked(&pm, &pd);
+	ret = -EINVAL;
+	if (m->ns && m->ns == ns && pm->ns == ns && src.dentry == m->root && m->parent) {
+		ret = can_attach_locked(m, pm, pd);
+		for (struct mount *up = pm; up && !ret; up = up->parent)
+			if (up == m)
+				ret = -ELOOP;
+		if (!ret) {
+			detach_locked(m, &l, false);
+			attach_locked(m, pm, pd, ns);
+		}
+	}
+	mutex_unlock(&mount_lock);
+	release_all(&l);
+	path_put(&src);
+	return ret;
+}
+
+static int do_new_mount(const struct path *target, const char *source, const char *type, unsigned long flags, const char *data)
+{
+	struct super_block *sb;
+
+	if (!type)
+		return -EINVAL;
+	const struct file_system_type *t = get_fs_type(type);
+	if (!t)
+		return -ENODEV;
+	if (fiber_context()->cred->user_ns->level && !t->user_ns_ok)
+		return -EPERM;
+	int ret = t->mount(target->mnt->sb->kernel, source ? source : "none", flags, data ? data : "", &sb);
+	if (ret)
+		return ret;
+	if (!sb->source)
+		sb->source = xstrdup(source && *source ? source : "none");
+	if (flags & MS_RDONLY)
+		sb->flags |= MS_RDONLY;
+	ret = do_mount_at(target, sb, flags & MNT_FLAGS);
+	super_put(sb);
+	return ret;
+}
+
+int vfs_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)
+{
+	struct path p;
+
+	if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
+		flags &= ~MS_MGC_MSK;
+	int ret = path_lookup(AT_FDCWD_, target, LOOKUP_FOLLOW, &p);
+	if (ret)
+		return ret;
+	if (!may_mount()) {
+		ret = -EPERM;
+	} else if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND) || (flags & MS_REMOUNT)) {
+		guard(mutex)(&mount_lock);
+		if (p.dentry != p.mnt->root || !p.mnt->ns) {
+			ret = -EINVAL;
+		} else {
+			unsigned keep = flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME) ?
+						0 : p.mnt->flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME);
+			p.mnt->flags = (flags & MNT_FLAGS) | keep;
+			if (!(flags & MS_BIND))
+				p.mnt->sb->flags = (p.mnt->sb->flags & ~MS_RDONLY) | (flags & MS_RDONLY);
+		}
+	} else if (flags & MS_BIND) {
+		ret = do_bind(&p, source, flags & MS_REC);
+	} else if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) {
+		/* Every mount here is private: a request to make it so is true already, as is a slave of nobody. A shared mount
+		 * is accepted because unshare(1) and container tools insist on it; nothing propagates (see CAVEATS). */
+		unsigned long k = flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE);
+		if ((flags & ~(MS_REC | MS_SILENT) & ~k) || (k & (k - 1)) || p.dentry != p.mnt->root)
+			ret = -EINVAL;
+	} else if (flags & MS_MOVE) {
+		ret = do_move(&p, source);
+	} else {
+		ret = do_new_mount(&p, source, type, flags, data);
+	}
+	path_put(&p);
+	return ret;
+}
+
+int vfs_umount(const struct path *p, int flags)
+{
+	struct release_list l = { 0 };
+	int ret = 0;
+
+	if (!may_mount())
+		return -EPERM;
+	struct mount_namespace *ns = current_ns();
+	mutex_lock(&mount_lock);
+	struct mount *m = p->mnt;
+	if (p->dentry != m->root || !m->ns || m->ns != ns)
+		ret = -EINVAL;
+	else if (!m->parent)
+		ret = flags & MNT_DETACH ? -EINVAL : -EBUSY;
+	else if (flags & MNT_EXPIRE)
+		ret = -EAGAIN; /* Linux marks the mount; a second call expires it. It never expires here. */
+	else if (flags & MNT_DETACH)
+		umount_tree_locked(m, &l);
+	else if (next_child_locked(ns, m, NULL) || refcount_read(&m->ref) > 2 /* the tree's and the caller's */)
+		ret = -EBUSY;
+	else
+		detach_locked(m, &l, true);
+	mutex_unlock(&mount_lock);
+	if (!ret && m->sb->ops && m->sb->ops->sync)
+		m->sb->ops->sync(m->sb);
+	release_all(&l);
+	return ret;
+}
+
+int vfs_pivot_root(const char *new_root, const char *put_old)
+{
+	struct path new, old, root;
+	struct release_list l = { 0 };
+
+	if (!may_mount())
+		return -EPERM;
+	int ret = path_lookup(AT_FDCWD_, new_root, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &new);
+	if (ret)
+		return ret;
+	ret = path_lookup(AT_FDCWD_, put_old, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &old);
+	if (ret) {
+		path_put(&new);
+		return ret;
+	}
+	fs_get_root(&root);
+	struct mount_namespace *ns = current_ns();
+	mutex_lock(&mount_lock);
+	struct mount *nm = new.mnt, *rm = root.mnt;
+	ret = -EINVAL;
+	if (!ns || nm->ns != ns || rm->ns != ns || old.mnt->ns != ns)
+		goto out;
+	ret = -EBUSY;
+	if (nm == rm || old.mnt == rm)
+		goto out;
+	ret = -EINVAL;
+	if (root.dentry != rm->root || new.dentry != nm->root || !nm->parent)
+		goto out;
+	/* put_old must be at or below the new root */
+	struct mount *m = old.mnt;
+	struct dentry *d = old.dentry;
+	while (m && !(m == nm && d_is_ancestor(new.dentry, d))) {
+		d = m->mountpoint;
+		m = m->parent;
+	}
+	if (!m)
+		goto out;
+	struct mount *rparent = rm->parent;
+	struct dentry *rmp = rm->mountpoint;
+	bool ns_root = ns->root == rm;
+	detach_locked(nm, &l, false);
+	detach_locked(rm, &l, false);
+	attach_locked(nm, rparent, rmp, ns);
+	attach_locked(rm, old.mnt, old.dentry, ns);
+	if (ns_root)
+		ns->root = nm;
+	ret = 0;
+out:
+	mutex_unlock(&mount_lock);
+	release_all(&l);
+	if (!ret) {
+		struct fs_context *fs = fiber_context()->fs;
+		struct path cwd;
+		fs_get_pwd(&cwd);
+		fs_context_set_root(fs, &new);
+		if (cwd.mnt == root.mnt && cwd.dentry == root.dentry)
+			fs_context_set_cwd(fs, &new);
+		path_put(&cwd);
+	}
+	path_put(&root);
+	path_put(&old);
+	path_put(&new);
+	return ret;
+}
+
+/* ---- /proc/PID/mounts and mountinfo ---- */
+
+static void show_escaped(struct strbuf *b, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strchr(" \t\n\\#", s[i]) && s[i])
+			strbuf_printf(b, "\\%03o", (unsigned char)s[i]);
+		else
+			strbuf_write(b, &s[i], 1);
+	}
+}
+
+static void show_flags(struct strbuf *b, unsigned f)
+{
+	strbuf_printf(b, "%s%s%s%s%s%s%s", f & MS_RDONLY ? "ro" : "rw", f & MS_NOSUID ? ",nosuid" : "", f & MS_NODEV ? ",nodev" : "",
+		      f & MS_NOEXEC ? ",noexec" : "", f & MS_NOATIME ? ",noatime" : "", f & MS_NODIRATIME ? ",nodiratime" : "",
+		      f & MS_RELATIME && !(f & MS_NOATIME) ? ",relatime" : "");
+}
+
+static char *dentry_string(struct dentry *d, struct dentry *stop, char *buf, size_t size)
+{
+	char *p = buf + size - 1;
+
+	*p = 0;
+	guard(mutex)(&d->sb->dcache->lock);
+	for (; d != stop && d->parent != d; d = d->parent) {
+		if ((size_t)(p - buf) < d->len + 1)
+			break;
+		p -= d->len;
+		memcpy(p, d->name, d->len);
+		*--p = '/';
+	}
+	if (!*p)
+		*--p = '/';
+	return p;
+}
+
+void mount_ns_show(struct mount_namespace *ns, const struct path *root, struct strbuf *b, int kind)
+{
+	unsigned n = 0, i = 0;
+	struct mount *m, **v;
+
+	mutex_lock(&mount_lock);
+	v = xcalloc(ns->nmounts + 1, sizeof(*v));
+	TAILQ_FOREACH(m, &ns->mounts, ns_link) {
+		mnt_get(m);
+		v[n++] = m;
+	}
+	mutex_unlock(&mount_lock);
+	char *buf = xzalloc(PATH_MAX), *buf2 = xzalloc(PATH_MAX);
+	for (i = 0; i < n; i++) {
+		struct path_string_info info = { 0 };
+		struct path p = { v[i], v[i]->root };
+		m = v[i];
+		char *s = path_string(&p, root, buf, PATH_MAX, &info);
+		if (s && info.reached_root) {
+			const char *src = m->sb->source ? m->sb->source : "none";
+			uint64_t parent = 0;
+			mutex_lock(&mount_lock);
+			parent = m->parent ? m->parent->id : m->id;
+			mutex_unlock(&mount_lock);
+			char opts[512] = "";
+			if (m->sb->ops && m->sb->ops->show_options)
+				m->sb->ops->show_options(m->sb, opts, sizeof(opts));
+			const char *o = opts[0] == ',' ? opts + 1 : opts;
+			if (kind == 1) {
+				strbuf_printf(b, "%lu %lu %lu:%lu ", (unsigned long)m->id, (unsigned long)parent, (unsigned long)(m->sb->dev >> 8 & 0xfff),
+					      (unsigned long)((m->sb->dev & 0xff) | (m->sb->dev >> 12 & ~0xfful)));
+				char *r = dentry_string(m->root, NULL, buf2, PATH_MAX);
+				show_escaped(b, r, strlen(r));
+				strbuf_printf(b, " ");
+				show_escaped(b, s, strlen(s));
+				strbuf_printf(b, " ");
+				show_flags(b, m->flags);
+				strbuf_printf(b, " - %s ", m->sb->type);
+				show_escaped(b, src, strlen(src));
+				strbuf_printf(b, " %s%s%s\n", m->sb->flags & MS_RDONLY ? "ro" : "rw", *o ? "," : "", o);
+			} else if (kind == 2) {
+				strbuf_printf(b, "device ");
+				show_escaped(b, src, strlen(src));
+				strbuf_printf(b, " mounted on ");
+				show_escaped(b, s, strlen(s));
+				strbuf_printf(b, " with fstype %s\n", m->sb->type);
+			} else {
+				show_escaped(b, src, strlen(src));
+				strbuf_printf(b, " ");
+				show_escaped(b, s, strlen(s));
+				strbuf_printf(b, " %s ", m->sb->type);
+				show_flags(b, m->flags | (m->sb->flags & MS_RDONLY));
+				strbuf_printf(b, "%s%s 0 0\n", *o ? "," : "", o);
+			}
+		}
+		mnt_put(m);
+	}
+	free(v);
+	free(buf);
+	free(buf2);
+}
+
+/* ---- file system contexts ---- */
+
+struct fs_context *fs_context_create(const struct path *root)
+{
+	struct fs_context *fs = new(struct fs_context);
+
+	refcount_init(&fs->ref);
+	mutex_init(&fs->lock, RANK_FS_CONTEXT);
+	fs->root = fs->cwd = *root;
+	path_get(root);
+	path_get(root);
+	fs->umask = 022;
+	return fs;
+}
+
+struct fs_context *fs_context_dup(struct fs_context *o)
+{
+	struct fs_context *fs = new(struct fs_context);
+
+	refcount_init(&fs->ref);
+	mutex_init(&fs->lock, RANK_FS_CONTEXT);
+	guard(mutex)(&o->lock);
+	fs->root = o->root;
+	fs->cwd = o->cwd;
+	path_get(&fs->root);
+	path_get(&fs->cwd);
+	fs->umask = o->umask;
+	return fs;
+}
+
+void fs_context_get(struct fs_context *fs) { refcount_get(&fs->ref); }
+
+void fs_context_put(struct fs_context *fs)
+{
+	if (!fs || !refcount_put(&fs->ref))
+		return;
+	path_put(&fs->cwd);
+	path_put(&fs->root);
+	free(fs);
+}
+
+static void set_path(struct fs_context *fs, struct path *which, const struct path *p)
+{
+	struct path old;
+
+	path_get(p);
+	mutex_lock(&fs->lock);
+	old = *which;
+	*which = *p;
+	mutex_unlock(&fs->lock);
+	path_put(&old);
+}
+
+void fs_context_set_root(struct fs_context *fs, const struct path *p) { set_path(fs, &fs->root, p); }
+void fs_context_set_cwd(struct fs_context *fs, const struct path *p) { set_path(fs, &fs->cwd, p); }
+
+void fs_get_root(struct path *out)
+{
+	struct fs_context *fs = fiber_context()->fs;
+	guard(mutex)(&fs->lock);
+	*out = fs->root;
+	path_get(out);
+}
+
+void fs_get_pwd(struct path *out)
+{
+	struct fs_context *fs = fiber_context()->fs;
+	guard(mutex)(&fs->lock);
+	*out = fs->cwd;
+	path_get(out);
+}
