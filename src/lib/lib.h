@@ -44,6 +44,7 @@ typedef uint64_t uaddr_t;
 #include "lib/log.h"
 #include "lib/refcount.h"
 #include "lib/restart.h"
+#include "lib/strbuf.h"
 
 /* Allocation that cannot fail from the caller's view: zeroed; a host without memory ends the sandbox with one line. */
 void *xzalloc(size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1)));

@@ -256,11 +256,6 @@ int vfs_truncate(const struct path *p, struct file *f, uint64_t size);
 /* A regular file's generic seek and the "always ready" poll */
 int64_t generic_llseek(struct file *f, int64_t off, int whence);
 int64_t noop_llseek(struct file *f, int64_t off, int whence);
-/* Simple read-only text files (proc, sys): show() fills a growing buffer once an open. */
-struct strbuf { char *s; size_t len, cap; };
-void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void strbuf_write(struct strbuf *b, const void *p, size_t n);
-void strbuf_free(struct strbuf *b);
 
 /* ---- descriptor tables ---- */
 struct fd_table; /* counted; shared by CLONE_FILES */
