@@ -96,7 +96,7 @@ def t_apps(name, path):
         finally:
             shutil.rmtree(tmp, ignore_errors=True)
         res[-1] = (res[-1][0], res[-1][1].replace(tmp, 'TMP'))
-    if res[0][0] != 0 and header(path, 'status') != str(res[0][0]):
+    if res[0][0] != int(header(path, 'status', '0')):
         return False, f'fails natively ({tell(res[0][0])}): the test is wrong\n' + res[0][1]
     return res[0] == res[1], f'natively {tell(res[0][0])}:\n{res[0][1]}\ninside {tell(res[1][0])}:\n{res[1][1]}'
 
