@@ -10,8 +10,6 @@
 
 struct syscall_args { uint64_t a[6]; };
 
-
-
 enum exit_state { TASK_EXIT_NONE, TASK_EXIT_INITIATED, TASK_EXIT_ZOMBIE, TASK_EXIT_DEAD };
 enum stop_kind { STOP_NONE, STOP_GROUP, STOP_PTRACE, STOP_EXEC, STOP_VFORK };
 
@@ -19,8 +17,13 @@ enum stop_kind { STOP_NONE, STOP_GROUP, STOP_PTRACE, STOP_EXEC, STOP_VFORK };
 struct run_state;
 typedef const struct run_state *run_fn(struct task *t);
 struct run_state { const char *name; run_fn *run; };
-extern const struct run_state run_app, run_interrupt, run_syscall_enter, run_syscall_after_stop, run_syscall_invoke, run_syscall_exit, run_exec,
-	run_vfork_wait, run_exit, run_exit_main, run_exit_notify, run_signal_deliver;
+/* How they go together (kernel/run.c). run_app serves calls until there is something to do: after_syscall, work_pending or a restart code.
+ * Then t->result holds the call's result (rax too) and t->syscall_nr its number (-1: not in a call, as after a fault or a kick), and
+ * run_interrupt runs: it clears work_pending and the fiber's signal interrupt, then ends the task if it was killed, serves external
+ * stops, and goes on with task_deliver_signals(t). That resolves t->result when it is a restart code (pl_set_regs: rip - 2, rax =
+ * syscall_nr), restores saved_mask when have_restart_mask is set and no handler runs, and returns &run_app, or &run_exit after
+ * task_group_exit(). It may set work_pending again. run_app sets syscall_nr = -1 before the guest runs on. */
+extern const struct run_state run_app, run_interrupt, run_syscall_exit, run_exec, run_vfork_wait, run_exit, run_exit_main, run_exit_notify;
 
 struct restart_block { long (*fn)(struct task *t); union { struct { int clock; ktime_t deadline; uaddr_t rmtp; } sleep;
 	struct { uaddr_t uaddr; uint32_t val, bitset; ktime_t deadline; bool private_; } futex; struct { uaddr_t fds; unsigned nfds; ktime_t deadline; } poll; }; };
@@ -38,6 +41,8 @@ struct task {
 	int64_t syscall_nr;		/* -1: not in a system call */
 	struct syscall_args args;
 	int64_t result;			/* of the system call; -ERESTART* before signal delivery */
+	const struct run_state *after_syscall; /* set by a call that does not go straight back to the guest (exit, exec, vfork) */
+	struct { uaddr_t stack, tls, child_tid; bool set_tls, exec; } start; /* what a new thread does first */
 	bool have_restart_mask;		/* saved_mask is to be restored after this call (sigsuspend, ppoll...) */
 	sigset_k saved_mask;
 	struct restart_block restart;
@@ -49,11 +54,13 @@ struct task {
 	bool no_new_privs, did_exec, is_vfork_child;
 	uint32_t pdeath_signal;
 	struct vfork_done *vfork_done;	/* counted; told when this task releases its mm */
+	struct vfork_done *vfork_waiting; /* counted; of the child that run_vfork_wait waits for */
 	struct exec_state *exec;	/* an exec between de-threading and the new image */
 	uint64_t timer_slack;
 	uint32_t personality;
 	uint64_t maj_flt, min_flt, nvcsw, nivcsw;
 	ktime_t kernel_time;		/* ns that the fiber ran for this task: system time */
+	ktime_t past_utime;		/* of platform threads that exec left behind */
 	void *seccomp;			/* kernel/seccomp: filters; counted there */
 
 	/* immutable after creation or changed by the own fiber with task.lock; others read with it */
@@ -96,14 +103,18 @@ struct task {
 
 struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; };
 
+struct pgrp_member { LIST_ENTRY(pgrp_member) link; struct thread_group *tg; };
 struct thread_group {
-	struct refcount ref;
+	struct refcount ref;		/* one for each task in it, and handles */
 	struct kernel *kernel;
+	struct pid *pid;		/* counted, immutable: the process id (it outlives a leader that exec replaces) */
+	bool is_init;			/* the first process of its PID namespace; immutable */
 	/* task_set.lock */
 	TAILQ_HEAD(, task) tasks;
 	struct task *leader;
-	unsigned ntasks, nactive;	/* active: exit not initiated */
+	unsigned ntasks, nlive, nactive; /* not reaped; not yet zombies; active: exit not initiated */
 	struct process_group *pgrp;	/* counted */
+	struct pgrp_member pgrp_member;	/* in pgrp.members */
 	bool did_exec;			/* setpgid's EACCES */
 	bool child_subreaper, has_child_subreaper;
 	struct task *exec_task;		/* a thread that is de-threading */
@@ -139,12 +150,9 @@ struct process_group { /* task_set.lock */
 	struct refcount ref;
 	struct pid *pid;	  /* counted: its number */
 	struct session *session;  /* counted */
-	struct thread_group *originator;
-	unsigned ancestors;	  /* processes whose parent is in the same session but another group: 0 = orphaned */
-	LIST_HEAD(, pgrp_member) members;
+	LIST_HEAD(, pgrp_member) members; /* never empty while it is hashed (pid.pgrp) */
 	LIST_ENTRY(process_group) session_link;
 };
-struct pgrp_member { LIST_ENTRY(pgrp_member) link; struct thread_group *tg; };
 struct session { /* task_set.lock */
 	struct refcount ref;
 	struct pid *pid;
@@ -186,6 +194,18 @@ void task_will_block(struct task *t);
 	})
 /* Make t look at work_pending soon: interrupts its sleep and kicks it out of guest code. Any thread. */
 void task_interrupt(struct task *t);
+/* A private SIGKILL without its effects on the group: marks it killed, ends killable sleeps and stops. Signal lock held. */
+void task_kill_locked(struct task *t);
+/* exit_group of another's process: sets the status once and kills every thread of it. Signal lock held. */
+void tg_kill_locked(struct thread_group *tg, int status);
+/* Tell the parent's process that something happened for wait(2) to look at. task_set.lock held. */
+void task_wake_parent_locked(struct task *leader);
+void task_set_fiber_context(struct task *t, struct fiber *f); /* keep fiber_context() in step */
+
+/* The timers of a process, from the timers' files: set up at its creation (fields zeroed before), and released when its last thread
+ * exits (all of them) or executes a program (POSIX timers only). No locks held. */
+void tg_timers_init(struct thread_group *tg);
+void tg_timers_release(struct thread_group *tg, bool exec);
 
 uint64_t task_rlimit(struct task *t, int which); /* soft */
 uint64_t task_rlimit_max(struct task *t, int which);
@@ -194,13 +214,22 @@ uint64_t task_rlimit_max(struct task *t, int which);
 struct clone_args_k { uint64_t flags, stack, stack_size, tls, pidfd, child_tid, parent_tid, cgroup; int exit_signal; int set_tid[32]; unsigned nset_tid; };
 long task_clone(struct task *t, const struct clone_args_k *a);
 long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, const char *name, char **argv, char **envv, int flags);
-void task_exit(struct task *t, int status);	  /* only this thread; state becomes run_exit */
+/* exit(2) of only this thread, and of the whole process (exit_group, fatal signals). status: as wait(2) shows it. In a system
+ * call the task goes to run_exit afterwards (after_syscall is set); a run state returns &run_exit itself. Own fiber. */
+void task_exit(struct task *t, int status);
 void task_group_exit(struct task *t, int status); /* exit_group, fatal signals */
 void task_usage(struct task *t, struct task_usage *u); /* one thread so far */
 void group_usage(struct thread_group *tg, struct task_usage *u); /* whole process, task_set.lock taken inside */
 
 /* ---- process groups, sessions, ttys ---- */
 struct tty;
+void tg_get(struct thread_group *tg);
+void tg_put(struct thread_group *tg);
+void pgrp_get(struct process_group *pg);
+void pgrp_put(struct process_group *pg);
+void session_get(struct session *s);
+void session_put(struct session *s);
+/* No member has a parent in the same session but another group. */
 bool pgrp_is_orphaned_locked(struct process_group *pg);
 int pgrp_send_signal(struct process_group *pg, const siginfo_k *info); /* task_set.lock taken inside */
 

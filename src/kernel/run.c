@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c: the run loop of a task.
+ *
+ * OVERVIEW: a task's fiber runs states until one returns NULL. run_app is the hot one: it lets the guest run, serves its system calls
+ * and goes round, leaving only when there is something else to do. Every place where a stop or a kill may come between two halves of
+ * an operation (exec after de-threading, the vfork parent's wait, exit) is a state of its own.
+ */
+#include "kernel/internal.h"
+
+static void log_missing(struct task *t, uint32_t nr, const struct syscall_row *row)
+{
+	log_info("%s[%d]: system call %u (%s) is not implemented", t->comm, task_tgid(t, t->kernel->tasks.root), nr,
+		 row && row->name ? row->name : "unknown");
+}
+
+/* What a call that is not in the table gets. */
+static __attribute__((cold, noinline)) int64_t no_syscall(struct task *t, uint32_t nr)
+{
+	const struct syscall_table *st = t->kernel->syscalls;
+	log_missing(t, nr, nr < st->count ? &st->rows[nr] : NULL);
+	return -ENOSYS;
+}
+
+static __attribute__((noinline)) void trace(struct task *t, int64_t result)
+{
+	static const struct syscall_row unknown = { .name = NULL };
+	const struct syscall_table *st = t->kernel->syscalls;
+	uint32_t nr = t->syscall_nr;
+	syscall_trace(t, nr < st->count && st->rows[nr].name ? &st->rows[nr] : &unknown, nr, &t->args, result);
+}
+
+static __attribute__((cold, noinline)) const struct run_state *guest_fault(struct task *t)
+{
+	struct pl_event *ev = &t->event;
+	int code = ev->code;
+	/* The host reports page faults as SEGV or BUS with an address; only those may be the mm's to repair. */
+	if ((ev->signo == SIGSEGV || ev->signo == SIGBUS) && ev->trapno == 14 && mm_fault(t->mm, ev->addr, ev->err, &code))
+		return &run_app;
+	siginfo_k info = { .si_signo = ev->signo, .si_code = code };
+	info.fault.addr = ev->addr;
+	task_force_signal(t, &info);
+	return &run_interrupt;
+}
+
+static __attribute__((cold, noinline)) const struct run_state *stub_dead(struct task *t)
+{
+	int signo = t->event.signo > 0 && t->event.signo <= NSIG_K ? t->event.signo : SIGKILL;
+	if (!t->event.signo)
+		log_warn("%s[%d]: the process broke the platform's protocol and was killed", t->comm,
+			 task_tgid(t, t->kernel->tasks.root));
+	task_group_exit(t, signo);
+	return &run_exit;
+}
+
+static __attribute__((cold, noinline)) const struct run_state *compat_call(struct task *t)
+{
+	/* 32-bit entries are never dispatched by number: the kernel is built without them, as Linux without IA32_EMULATION. */
+	siginfo_k info = { .si_signo = SIGSEGV, .si_code = SI_KERNEL };
+	log_info("%s[%d]: 32-bit system call %u refused", t->comm, task_tgid(t, t->kernel->tasks.root), t->event.nr);
+	task_force_signal(t, &info);
+	return &run_interrupt;
+}
+
+/* Debug builds: what no system call may leave behind. */
+static inline void check_syscall_exit(struct task *t)
+{
+	(void)t;
+	DEBUG_BUG_ON(t->mm && fiber_context()->mm != t->mm);
+	DEBUG_BUG_ON(fiber_context()->thread != t->thread);
+	DEBUG_BUG_ON(fiber_context()->cred != t->cred);
+	DEBUG_BUG_ON(fiber_context()->fdt != t->fdt);
+	DEBUG_BUG_ON(fiber_context()->fs != t->fs);
+}
+
+static inline bool is_restart(int64_t r) { return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK; }
+
+static const struct run_state *app(struct task *t)
+{
+	struct pl_event *ev = &t->event;
+	const struct syscall_row *rows = t->kernel->syscalls->rows;
+	unsigned count = t->kernel->syscalls->count;
+	bool strace = t->kernel->strace;
+
+	for (;;) {
+		t->syscall_nr = -1;
+		if (unlikely(atomic_load_explicit(&t->work_pending, memory_order_acquire)))
+			return &run_interrupt;
+		pl_thread_run(t->thread, ev);
+		if (likely(ev->kind == PL_SYSCALL)) {
+			uint32_t nr = ev->nr;
+			int64_t r;
+			if (unlikely(ev->compat))
+				return compat_call(t);
+			t->syscall_nr = nr;
+			t->blocked_notice = false;
+			memcpy(&t->args, ev->args, sizeof(t->args));
+			if (likely(nr < count && rows[nr].fn))
+				r = rows[nr].fn(t, &t->args);
+			else
+				r = no_syscall(t, nr);
+			if (unlikely(r == -ENOIOCTLCMD))
+				r = -ENOTTY;
+			if (unlikely(strace))
+				trace(t, r);
+			check_syscall_exit(t);
+			pl_set_result(t->thread, r);
+			if (likely(!t->after_syscall && !is_restart(r) &&
+				   !atomic_load_explicit(&t->work_pending, memory_order_acquire)))
+				continue;
+			t->result = r;
+			if (t->after_syscall) {
+				const struct run_state *next = t->after_syscall;
+				t->after_syscall = NULL;
+				return next;
+			}
+			return &run_interrupt;
+		}
+		switch (ev->kind) {
+		case PL_FAULT: {
+			const struct run_state *next = guest_fault(t);
+			if (next != &run_app)
+				return next;
+			break;
+		}
+		case PL_KICK:
+			t->nivcsw++;
+			return &run_interrupt;
+		case PL_ORDER:
+			/* The call that queued the order has its result already: it is replaced. */
+			mm_order_failed(t->mm, ev->order_index, ev->order_error);
+			pl_set_result(t->thread, ev->order_error);
+			break;
+		case PL_DEAD:
+			return stub_dead(t);
+		default:
+			BUG("event %d", ev->kind);
+		}
+	}
+}
+
+/* kernel_pause(): stay here until everything that stopped this task lets go. */
+static void external_stop(struct task *t)
+{
+	struct kernel *k = t->kernel;
+	for (;;) {
+		mutex_lock(&k->tasks.lock);
+		bool stopped = k->tasks.stop_count || t->external_stops;
+		mutex_unlock(&k->tasks.lock);
+		if (!stopped)
+			return;
+		task_will_block(t);
+		fiber_park(PARK_UNINTERRUPTIBLE, KTIME_MAX);
+	}
+}
+
+static const struct run_state *interrupt(struct task *t)
+{
+	/* Cleared before the work is looked at: what comes later sets them again. */
+	atomic_store_explicit(&t->work_pending, false, memory_order_seq_cst);
+	fiber_clear_interrupt(t->fiber);
+	if (unlikely(READ_ONCE(t->kernel->tasks.stop_count) || READ_ONCE(t->external_stops)))
+		external_stop(t);
+	if (unlikely(READ_ONCE(t->killed))) {
+		task_group_exit(t, SIGKILL);
+		return &run_exit;
+	}
+	return task_deliver_signals(t);
+}
+
+/* Where a call that was taken apart by a state (exec, vfork) comes together again. */
+static const struct run_state *syscall_exit(struct task *t)
+{
+	check_syscall_exit(t);
+	pl_set_result(t->thread, t->result);
+	if (is_restart(t->result) || atomic_load_explicit(&t->work_pending, memory_order_acquire))
+		return &run_interrupt;
+	return &run_app;
+}
+
+static const struct run_state *vfork_wait(struct task *t)
+{
+	struct vfork_done *v = t->vfork_waiting;
+	if (!atomic_load(&v->done)) {
+		task_will_block(t);
+		/* Killable only: signals wait for the child (vfork(2)). */
+		(void)wait_event(&v->wq, atomic_load(&v->done), PARK_KILLABLE, KTIME_MAX);
+	}
+	t->vfork_waiting = NULL;
+	vfork_done_put(v);
+	return &run_syscall_exit;
+}
+
+const struct run_state run_app = { "app", app };
+const struct run_state run_interrupt = { "interrupt", interrupt };
+const struct run_state run_syscall_exit = { "syscall exit", syscall_exit };
+const struct run_state run_vfork_wait = { "vfork wait", vfork_wait };
+
+/* First steps of a new task on its own fiber. */
+static void task_begin(struct task *t)
+{
+	pl_thread_attach(t->thread, t->fiber);
+	if (t->start.stack) {
+		struct pl_regs r;
+		pl_get_regs(t->thread, &r);
+		r.rsp = t->start.stack;
+		pl_set_regs(t->thread, &r);
+	}
+	if (t->start.set_tls)
+		pl_set_fs_base(t->thread, t->start.tls);
+	if (t->start.child_tid) {
+		int tid = task_tid(t, task_pid_ns(t));
+		(void)put_user(tid, t->start.child_tid); /* as Linux: a bad pointer is not reported */
+	}
+}
+
+void task_main(void *arg)
+{
+	struct task *t = arg;
+	if (t->start.exec) {
+		/* The first process: its image was loaded by kernel_create_process() with this thread. */
+		pl_thread_attach(t->thread, t->fiber);
+		t->state = exec_load_first(t) ? &run_exit : &run_app;
+	} else {
+		task_begin(t);
+		t->state = &run_app;
+	}
+	while (t->state) {
+		const struct run_state *s = t->state;
+		t->state = s->run(t);
+	}
+	mutex_lock(&t->lock);
+	t->fiber = NULL;
+	mutex_unlock(&t->lock);
+	task_put(t);
+	fiber_exit();
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task.c: the life of struct task and struct thread_group as objects; interruption and killing.
+ *
+ * LIFECYCLE: a task is born by task_clone() or kernel_create_process() with two references: one of the tree (its thread group's
+ * list, dropped by task_reap_locked) and one of its fiber (dropped when the fiber ends). Handles take more.
+ * A thread group has one reference for each of its tasks, dropped when the task's memory goes.
+ */
+#include "kernel/internal.h"
+
+struct signal_handlers *sighand_alloc(void)
+{
+	struct signal_handlers *s = new(struct signal_handlers);
+	refcount_init(&s->ref);
+	mutex_init(&s->lock, RANK_SIGNAL);
+	return s;
+}
+
+struct signal_handlers *sighand_dup(struct signal_handlers *s)
+{
+	struct signal_handlers *n = sighand_alloc();
+	mutex_lock(&s->lock);
+	memcpy(n->action, s->action, sizeof(n->action));
+	mutex_unlock(&s->lock);
+	return n;
+}
+
+void sighand_put(struct signal_handlers *s)
+{
+	if (s && refcount_put(&s->ref))
+		free(s);
+}
+
+struct task *task_alloc(struct kernel *k)
+{
+	struct task *t = new(struct task);
+	t->kernel = k;
+	refcount_init(&t->ref);
+	mutex_init(&t->lock, RANK_TASK);
+	TAILQ_INIT(&t->children);
+	sigpending_init(&t->pending);
+	t->syscall_nr = -1;
+	t->start_time = ktime_mono();
+	return t;
+}
+
+void task_get(struct task *t) { refcount_get(&t->ref); }
+
+void task_put(struct task *t)
+{
+	if (!t || !refcount_put(&t->ref))
+		return;
+	BUG_ON(t->mm || t->thread);
+	pid_put(t->pid);
+	cred_put(t->cred);
+	tg_put(t->tg);
+	free(t);
+}
+
+struct thread_group *tg_alloc(struct kernel *k, struct signal_handlers *sighand)
+{
+	struct thread_group *tg = new(struct thread_group);
+	refcount_init(&tg->ref);
+	tg->kernel = k;
+	tg->sighand = sighand;
+	TAILQ_INIT(&tg->tasks);
+	sigpending_init(&tg->pending);
+	wait_queue_init(&tg->child_wait);
+	wait_queue_init(&tg->exit_wait);
+	wait_queue_init(&tg->signalfd_wait);
+	mutex_init(&tg->timer_lock, RANK_TG_TIMER);
+	mutex_init(&tg->limits_lock, RANK_LEAF);
+	tg->pgrp_member.tg = tg;
+	return tg;
+}
+
+void tg_get(struct thread_group *tg) { refcount_get(&tg->ref); }
+
+void tg_put(struct thread_group *tg)
+{
+	if (!tg || !refcount_put(&tg->ref))
+		return;
+	BUG_ON(tg->pgrp);
+	sighand_put(tg->sighand);
+	pid_put(tg->pid);
+	free(tg);
+}
+
+struct task *tg_live_task_locked(struct thread_group *tg)
+{
+	struct task *t;
+	TAILQ_FOREACH(t, &tg->tasks, tg_link)
+		if (t->exit_state == TASK_EXIT_NONE)
+			return t;
+	return NULL;
+}
+
+void task_set_fiber_context(struct task *t, struct fiber *f)
+{
+	struct fiber_context *c = fiber_context_of(f);
+	c->task = t;
+	c->mm = t->mm;
+	c->thread = t->thread;
+	c->cred = t->cred;
+	c->fs = t->fs;
+	c->fdt = t->fdt;
+}
+
+void task_will_block(struct task *t)
+{
+	if (!t->blocked_notice) {
+		t->blocked_notice = true;
+		pl_thread_will_block(t->thread);
+	}
+	t->nvcsw++;
+}
+
+/* The thread may be replaced by exec or destroyed by exit, and the fiber ends: t->lock holds them still. */
+void task_interrupt(struct task *t)
+{
+	atomic_store_explicit(&t->work_pending, true, memory_order_release);
+	struct fiber *self = fiber_self();
+	if (self && self == t->fiber)
+		return;
+	mutex_lock(&t->lock);
+	if (t->fiber)
+		fiber_interrupt(t->fiber, INTERRUPT_SIGNAL);
+	if (t->thread)
+		pl_thread_kick(t->thread);
+	mutex_unlock(&t->lock);
+}
+
+void task_kill_locked(struct task *t)
+{
+	if (t->killed)
+		return;
+	t->killed = true;
+	t->pending.set |= SIGMASK(SIGKILL);
+	atomic_store_explicit(&t->work_pending, true, memory_order_release);
+	mutex_lock(&t->lock);
+	if (t->fiber)
+		fiber_interrupt(t->fiber, INTERRUPT_KILL);
+	if (t->thread && t->fiber != fiber_self())
+		pl_thread_kick(t->thread);
+	mutex_unlock(&t->lock);
+}
+
+void tg_kill_locked(struct thread_group *tg, int status)
+{
+	struct task *t;
+	if (!tg->exiting) {
+		tg->exiting = true;
+		tg->exit_status = status;
+	}
+	TAILQ_FOREACH(t, &tg->tasks, tg_link)
+		if (t->exit_state == TASK_EXIT_NONE)
+			task_kill_locked(t);
+}
+
+void task_exit(struct task *t, int status)
+{
+	struct thread_group *tg = t->tg;
+	signal_lock(t);
+	if (tg->nactive == 1 && !tg->exiting) { /* the last one decides for the process */
+		tg->exiting = true;
+		tg->exit_status = status;
+	}
+	t->exit_code = tg->exiting ? tg->exit_status : status;
+	signal_unlock(t);
+	t->after_syscall = &run_exit;
+}
+
+void task_group_exit(struct task *t, int status)
+{
+	struct thread_group *tg = t->tg;
+	struct task *o;
+	signal_lock(t);
+	if (tg->exiting) {
+		status = tg->exit_status;
+	} else if (tg->exec_task && tg->exec_task != t) {
+		/* Killed by a sibling's exec: ptrace(2), "execve under ptrace": reports status 0. */
+		status = 0;
+	} else {
+		tg->exiting = true;
+		tg->exit_status = status;
+		TAILQ_FOREACH(o, &tg->tasks, tg_link)
+			if (o != t && o->exit_state == TASK_EXIT_NONE)
+				task_kill_locked(o);
+	}
+	t->exit_code = status;
+	signal_unlock(t);
+	t->after_syscall = &run_exit;
+}
+
+uint64_t task_rlimit(struct task *t, int which)
+{
+	guard(mutex)(&t->tg->limits_lock);
+	return t->tg->limits[which].rlim_cur;
+}
+
+uint64_t task_rlimit_max(struct task *t, int which)
+{
+	guard(mutex)(&t->tg->limits_lock);
+	return t->tg->limits[which].rlim_max;
+}
