@@ -4,6 +4,9 @@
 #define BAILEY_KERNEL_INTERNAL_H
 #include "kernel/systable.h"
 #include "kernel/task.h"
+#include <fcntl.h>
+
+#define PIDFD_THREAD_FLAG O_EXCL /* as Linux has it */
 
 /* A guest's wait status */
 #define W_EXITCODE(code) (((code) & 0xff) << 8)
@@ -45,7 +48,9 @@ void session_leader_exit(struct thread_group *tg);
 /* ---- exit.c ---- */
 void task_reap_locked(struct task *t);	    /* zombie -> dead: frees its ids; drops the tree's reference */
 void exit_notify_locked(struct task *t);
-void tg_uid_count(struct kernel *k, kuid_t uid, int delta);
+/* Tasks of a user, for RLIMIT_NPROC (task.c); task_set.lock */
+uint64_t uid_count_locked(struct kernel *k, kuid_t uid);
+void uid_count_add_locked(struct kernel *k, kuid_t uid, int delta);
 
 /* ---- exec.c, elf.c ---- */
 struct exec_args { /* strings packed one behind the other: argv, then envp */

@@ -12,6 +12,8 @@ struct task;
 struct thread_group;
 struct pid_namespace;
 struct syscall_table;
+struct tty;
+struct uid_counts;
 struct futex_table;
 
 struct uts_namespace {
@@ -29,6 +31,7 @@ struct task_set {
 	unsigned ntasks;	    /* live tasks; lock */
 	unsigned max_tasks;	    /* --pids; 0: no bound; immutable */
 	uint32_t stop_count;	    /* external stops of everything; lock */
+	struct uid_counts *uids;    /* tasks by user id, for RLIMIT_NPROC; lock */
 };
 
 struct kernel {
@@ -52,6 +55,10 @@ struct kernel {
 	_Atomic uint32_t yama_scope;
 	void *net;  /* struct net_namespace * of the root; net/ */
 	void *tty;  /* tty drivers; kernel/tty */
+	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */
+	void (*tty_put)(struct tty *tty);
+	/* A session leader is gone: hang up its terminal. No locks held; set by kernel/tty */
+	void (*tty_disassociate)(struct thread_group *tg, bool on_exit);
 	void *priv[8]; /* spare hooks: one per subsystem that needs kernel-wide state (see enum kernel_priv) */
 	_Atomic bool exiting;
 	int exit_status; /* wait status of init once it is gone */

@@ -216,6 +216,10 @@ static void task_begin(struct task *t)
 void task_main(void *arg)
 {
 	struct task *t = arg;
+	if (t->start.abandoned) {
+		task_put(t);
+		fiber_exit();
+	}
 	if (t->start.exec) {
 		/* The first process: its image was loaded by kernel_create_process() with this thread. */
 		pl_thread_attach(t->thread, t->fiber);

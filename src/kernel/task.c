@@ -202,3 +202,40 @@ uint64_t task_rlimit_max(struct task *t, int which)
 	guard(mutex)(&t->tg->limits_lock);
 	return t->tg->limits[which].rlim_max;
 }
+
+/* ---- tasks by user ---- */
+
+#define UID_SLOTS 64
+struct uid_count { struct uid_count *next; kuid_t uid; uint64_t n; };
+struct uid_counts { struct uid_count *slot[UID_SLOTS]; };
+
+static struct uid_count **uid_slot(struct kernel *k, kuid_t uid)
+{
+	mutex_assert_held(&k->tasks.lock);
+	if (!k->tasks.uids)
+		k->tasks.uids = new(struct uid_counts);
+	struct uid_count **p = &k->tasks.uids->slot[uid % UID_SLOTS];
+	while (*p && (*p)->uid != uid)
+		p = &(*p)->next;
+	return p;
+}
+
+uint64_t uid_count_locked(struct kernel *k, kuid_t uid)
+{
+	struct uid_count *u = *uid_slot(k, uid);
+	return u ? u->n : 0;
+}
+
+void uid_count_add_locked(struct kernel *k, kuid_t uid, int delta)
+{
+	struct uid_count **p = uid_slot(k, uid), *u = *p;
+	if (!u) {
+		u = *p = new(struct uid_count);
+		u->uid = uid;
+	}
+	u->n += delta;
+	if (!u->n) {
+		*p = u->next;
+		free(u);
+	}
+}

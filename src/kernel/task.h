@@ -42,7 +42,7 @@ struct task {
 	struct syscall_args args;
 	int64_t result;			/* of the system call; -ERESTART* before signal delivery */
 	const struct run_state *after_syscall; /* set by a call that does not go straight back to the guest (exit, exec, vfork) */
-	struct { uaddr_t stack, tls, child_tid; bool set_tls, exec; } start; /* what a new thread does first */
+	struct { uaddr_t stack, tls, child_tid; bool set_tls, exec, abandoned; } start; /* what a new thread does first */
 	bool have_restart_mask;		/* saved_mask is to be restored after this call (sigsuspend, ppoll...) */
 	sigset_k saved_mask;
 	struct restart_block restart;
@@ -51,7 +51,8 @@ struct task {
 	bool blocked_notice;		/* pl_thread_will_block was called in this call */
 	uint64_t sas_ss_sp, sas_ss_size;/* sigaltstack */
 	uint32_t sas_ss_flags;
-	bool no_new_privs, did_exec, is_vfork_child;
+	bool no_new_privs, did_exec, is_vfork_child, sched_reset_on_fork;
+	bool counted;			/* in task_set.ntasks; task_set.lock */
 	uint32_t pdeath_signal;
 	struct vfork_done *vfork_done;	/* counted; told when this task releases its mm */
 	struct vfork_done *vfork_waiting; /* counted; of the child that run_vfork_wait waits for */
@@ -213,6 +214,7 @@ uint64_t task_rlimit_max(struct task *t, int which);
 /* ---- life ---- */
 struct clone_args_k { uint64_t flags, stack, stack_size, tls, pidfd, child_tid, parent_tid, cgroup; int exit_signal; int set_tid[32]; unsigned nset_tid; };
 long task_clone(struct task *t, const struct clone_args_k *a);
+long task_unshare(struct task *t, uint64_t flags);
 long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, const char *name, char **argv, char **envv, int flags);
 /* exit(2) of only this thread, and of the whole process (exit_group, fatal signals). status: as wait(2) shows it. In a system
  * call the task goes to run_exit afterwards (after_syscall is set); a run state returns &run_exit itself. Own fiber. */

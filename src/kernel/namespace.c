@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* namespace.c: UTS, mount and PID namespaces through clone, unshare and setns. What does not exist here (user, network, IPC, cgroup
+ * and time namespaces made by guests) answers EINVAL, as a Linux kernel built without it does. */
+#include "kernel/namespace.h"
+#include "kernel/internal.h"
+#include <linux/capability.h>
+#include <linux/sched.h>
+
+#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID)
+#define NS_ALL (NS_HERE | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME)
+
+void uts_ns_get(struct uts_namespace *u) { refcount_get(&u->ref); }
+
+void uts_ns_put(struct uts_namespace *u)
+{
+	if (!u || !refcount_put(&u->ref))
+		return;
+	user_ns_put(u->user_ns);
+	free(u);
+}
+
+struct uts_namespace *uts_ns_create(struct kernel *k, const struct uts_namespace *from, struct user_namespace *user_ns)
+{
+	struct uts_namespace *u = new(struct uts_namespace);
+	refcount_init(&u->ref);
+	mutex_init(&u->lock, RANK_LEAF);
+	if (from) {
+		memcpy(u->nodename, from->nodename, sizeof(u->nodename));
+		memcpy(u->domainname, from->domainname, sizeof(u->domainname));
+	}
+	user_ns_get(user_ns);
+	u->user_ns = user_ns;
+	u->ns_ino = kernel_new_ns_ino(k);
+	return u;
+}
+
+int namespaces_check(struct task *t, uint64_t flags)
+{
+	if (!(flags & NS_ALL))
+		return 0;
+	if (flags & NS_ALL & ~NS_HERE)
+		return -EINVAL;
+	if (!ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	return 0;
+}
+
+int namespaces_copy(struct task *c, struct task *t, uint64_t flags)
+{
+	if (flags & CLONE_NEWPID) {
+		c->pid_ns_for_children = pidns_create(t->kernel, t->pid_ns_for_children, t->cred->user_ns);
+		if (!c->pid_ns_for_children)
+			return -ENOSPC;
+	} else {
+		pidns_get(t->pid_ns_for_children);
+		c->pid_ns_for_children = t->pid_ns_for_children;
+	}
+	if (flags & CLONE_NEWUTS) {
+		mutex_lock(&t->uts->lock);
+		struct uts_namespace from = *t->uts;
+		mutex_unlock(&t->uts->lock);
+		c->uts = uts_ns_create(t->kernel, &from, t->cred->user_ns);
+	} else {
+		uts_ns_get(t->uts);
+		c->uts = t->uts;
+	}
+	if (!(flags & CLONE_NEWNS)) {
+		mount_ns_get(t->mnt_ns);
+		c->mnt_ns = t->mnt_ns;
+	}
+	return 0;
+}
+
+int namespaces_copy_mnt(struct task *c, struct task *t)
+{
+	c->mnt_ns = mount_ns_dup(t->mnt_ns, c->fs);
+	return c->mnt_ns ? 0 : -ENOMEM;
+}
+
+void namespaces_put(struct task *t)
+{
+	if (t->mnt_ns)
+		mount_ns_put(t->mnt_ns);
+	if (t->uts)
+		uts_ns_put(t->uts);
+	if (t->pid_ns_for_children)
+		pidns_put(t->pid_ns_for_children);
+	t->mnt_ns = NULL;
+	t->uts = NULL;
+	t->pid_ns_for_children = NULL;
+}
+
+void namespaces_swap(struct task *t, struct task *from, struct task *old)
+{
+	old->mnt_ns = t->mnt_ns;
+	old->uts = t->uts;
+	old->pid_ns_for_children = t->pid_ns_for_children;
+	t->mnt_ns = from->mnt_ns;
+	t->uts = from->uts;
+	t->pid_ns_for_children = from->pid_ns_for_children;
+}
