@@ -100,6 +100,7 @@ struct inode {
 	_Atomic int writecount;			/* opens for writing, or -(executing): ETXTBSY */
 	char *link;				/* a symlink's target, owned, if it never changes: spares readlink(); immutable */
 	bool dead;				/* a directory that was removed; inode.lock */
+	bool linkable;				/* an O_TMPFILE file without O_EXCL: may get its first name */
 };
 struct inode *inode_new(struct super_block *sb, uint32_t mode, const struct inode_ops *ops); /* count 1, own ino, times now */
 void inode_get(struct inode *i);
@@ -164,11 +165,35 @@ struct vfs_hooks {
 	void (*fasync_release)(struct file *f);	    /* f->fasync is set and f is about to go */
 	/* Something happened to inode (named `name` in dir); only called if one of them has watches. IN_ bits. Takes leaf locks only. */
 	void (*notify)(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie);
+	void (*notify_file)(struct file *f, uint32_t mask); /* only called while vfs_watch_count > 0: inode and parent */
 	void (*watches_release)(struct inode *i);   /* i->watches is set and i is being freed */
 	uint64_t (*fsize_limit)(void);		    /* RLIMIT_FSIZE of the running task */
 	void (*send_sigxfsz)(void);
+	/* Set by kernel/fasync. For files of fs/ that sleep and signal without knowing tasks. */
+	void (*will_block)(void);		    /* the running task is about to park in a system call */
+	void (*send_sigpipe)(void);		    /* to the running task */
+	void (*fasync_set)(struct file *f, bool on);	/* O_ASYNC was switched */
+	void (*kill_fasync)(struct file *f, int code);	/* SIGIO or F_SETSIG's signal to f's owner; POLL_IN, POLL_OUT, POLL_HUP... */
 };
 extern struct vfs_hooks vfs_hooks;
+static inline void vfs_will_block(void)
+{
+	if (vfs_hooks.will_block)
+		vfs_hooks.will_block();
+}
+/* wait_event() for file operations: interruptible, -ERESTARTSYS when interrupted. */
+#define vfs_wait(wq, cond, deadline)                                                                                   \
+	({                                                                                                             \
+		int vw_ret_ = 0;                                                                                       \
+		if (!(cond)) {                                                                                         \
+			vfs_will_block();                                                                              \
+			vw_ret_ = wait_event((wq), (cond), PARK_INTERRUPTIBLE, (deadline));                            \
+			if (vw_ret_ == -EINTR)                                                                         \
+				vw_ret_ = -ERESTARTSYS;                                                                \
+		}                                                                                                      \
+		vw_ret_;                                                                                               \
+	})
+extern _Atomic unsigned vfs_watch_count; /* inotify marks in the kernel: kept by who sets inode.watches */
 static inline void fsnotify(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie);
 
 /* ---- poll ---- */
@@ -317,9 +342,13 @@ struct mount_namespace *mount_ns_of(const struct path *p);
 /* ---- path walk ---- */
 #define AT_FDCWD_ (-100)
 enum { LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4, LOOKUP_NO_SYMLINKS = 8, LOOKUP_NO_MAGICLINKS = 16, LOOKUP_NO_XDEV = 32,
-       LOOKUP_BENEATH = 64, LOOKUP_IN_ROOT = 128, LOOKUP_NO_AUTOMOUNT = 256 };
+       LOOKUP_BENEATH = 64, LOOKUP_IN_ROOT = 128, LOOKUP_NO_AUTOMOUNT = 256, LOOKUP_CACHED = 512 };
 /* Resolve a kernel string relative to dfd of the running fiber's context. 0 and a counted path, or -errno. */
 int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
+/* Parent (counted, not locked) and inode of an open path's dentry; out NULL inode for roots. For inotify. */
+struct inode *dentry_parent_inode(struct dentry *d); /* counted or NULL */
+size_t dentry_name(struct dentry *d, char buf[256]); /* a copy of the last component */
+struct inode *dentry_inode(struct dentry *d);	     /* borrowed */
 /* The same with the string in the guest (PATH_MAX checks, ENOENT for ""). */
 int user_path_at(int dfd, uaddr_t name, unsigned flags, struct path *out);
 /* Parent directory and last component (copied into last[256]); for create, unlink, rename. */
@@ -329,6 +358,11 @@ int vfs_open(int dfd, const char *name, const struct open_how_k *how, struct fil
 int vfs_open_path(const struct path *p, unsigned flags, struct file **out); /* reopen: /proc/PID/fd, exec */
 int vfs_mknod(int dfd, const char *name, uint32_t mode, uint64_t rdev, struct path *out /* NULL: not wanted */); /* AF_UNIX bind, mkfifo */
 int vfs_mkdir(int dfd, const char *name, uint32_t mode);
+int vfs_rmdir(int dfd, const char *name);
+int vfs_unlink(int dfd, const char *name);
+int vfs_symlink(const char *target, int dfd, const char *name);
+int vfs_link(int odfd, const char *oname, int ndfd, const char *nname, int flags /* AT_ */);
+int vfs_rename(int odfd, const char *oname, int ndfd, const char *nname, unsigned flags);
 int vfs_stat(const struct path *p, struct kstat *st);
 /* The absolute name as seen from root (" (deleted)" appended; -ENAMETOOLONG). Bytes. */
 ssize_t d_path(const struct path *p, const struct path *root /* NULL: the running fiber's */, char *buf, size_t size);
