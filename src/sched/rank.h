@@ -12,6 +12,8 @@ enum lock_rank {
 	RANK_VFS_RENAME,	 /* filesystem.rename_lock (sleep) */
 	RANK_VFS_INODE,		 /* inode.lock (sleep): parent before child; two of a kind nested by address */
 	RANK_FILE_POS,		 /* file.pos_lock (sleep) */
+	RANK_OVERLAY,		 /* overlay: copy-up of one file (sleep) */
+	RANK_OVERLAY_UPPER,	 /* locks of the inodes that an overlay keeps data in (sleep) */
 	RANK_MM_MAP,		 /* mm.map_lock (sleep) */
 	RANK_EPOLL,		 /* epoll instance (mutex), nested by depth */
 	RANK_SOCKET,		 /* socket and unix-socket locks (mutex) */
@@ -30,6 +32,7 @@ enum lock_rank {
 	RANK_FS_CONTEXT,	 /* fs_context.lock */
 	RANK_FD_TABLE,		 /* fd_table.lock */
 	RANK_FUTEX,		 /* futex bucket */
+	RANK_HOST_POLL,		 /* the table of watched host descriptors: held while their wait queues are woken */
 	RANK_WAITQ,		 /* wait_queue.lock */
 	RANK_EPOLL_READY,	 /* epoll ready list: taken from wake-up callbacks */
 	RANK_PLATFORM,		 /* platform internals */
