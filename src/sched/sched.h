@@ -73,7 +73,7 @@ struct fiber_context *fiber_context_of(struct fiber *f);
 _Noreturn void fiber_exit(void);	       /* frees the fiber once it is off its stack */
 void fiber_yield(void);
 
-/* Park until a wake token arrives. Returns 0 with the token consumed, -ETIMEDOUT after the deadline (ktime_mono), or
+/* Park until a wake token arrives. Every caller loops and looks at its condition: stale tokens come. Returns 0 with the token consumed, -ETIMEDOUT after the deadline (ktime_mono), or
  * -EINTR if interrupted as the mode allows (the interrupt stays set until fiber_clear_interrupt). No mutex may be held. */
 int fiber_park(enum park_mode mode, ktime_t deadline);
 /* Leave a wake token (at most one is kept) and make the fiber runnable if it is parked. Any thread, any lock above RANK_SCHED. */
@@ -93,7 +93,7 @@ struct mutex { /* held for short sections, never across a park */
 	_Atomic uint32_t state;
 	uint32_t rank;
 #ifdef BAILEY_DEBUG
-	void *owner;
+	void *owner; /* struct held_locks of the holder */
 #endif
 };
 void mutex_init(struct mutex *m, enum lock_rank rank);
@@ -133,8 +133,8 @@ struct wait_queue {
 	struct wait_list entries;
 };
 struct sleeplock { /* may be held across blocking host I/O and parks; waiting parks the fiber (uninterruptible) */
-	struct mutex lock;
-	struct fiber *owner;
+	_Atomic uintptr_t owner; /* struct fiber *, bit 0: somebody waits. Handed over directly at unlock */
+	struct mutex lock;	 /* the waiters */
 	struct wait_list waiters;
 	uint32_t rank;
 };
@@ -160,7 +160,7 @@ struct wait_entry {
 	bool exclusive, queued;
 };
 void wait_queue_init(struct wait_queue *q);
-void wait_queue_add(struct wait_queue *q, struct wait_entry *e); /* exclusive entries at the tail */
+void wait_queue_add(struct wait_queue *q, struct wait_entry *e); /* exclusive entries at the tail; fine when queued already */
 void wait_queue_del(struct wait_queue *q, struct wait_entry *e); /* fine when not queued */
 /* Wake every non-exclusive waiter and at most nr_exclusive exclusive ones. */
 void wait_queue_wake_nr(struct wait_queue *q, unsigned key, int nr_exclusive);
@@ -178,6 +178,30 @@ void wait_entry_init_fiber(struct wait_entry *e, struct fiber *f); /* func: fibe
 			wait_entry_init_fiber(&we_, fiber_self());                                                     \
 			wait_queue_add((wq), &we_);                                                                    \
 			while (!(cond)) {                                                                              \
+				we_ret_ = fiber_park((mode), (deadline));                                              \
+				if (we_ret_) {                                                                         \
+					if (cond)                                                                      \
+						we_ret_ = 0;                                                           \
+					break;                                                                         \
+				}                                                                                      \
+			}                                                                                              \
+			wait_queue_del((wq), &we_);                                                                    \
+		}                                                                                                      \
+		we_ret_;                                                                                               \
+	})
+
+/* The same for a waiter of which one is enough (accept, epoll_wait): it is taken off the queue by its wake-up, and queues anew. */
+#define wait_event_exclusive(wq, cond, mode, deadline)                                                                 \
+	({                                                                                                             \
+		int we_ret_ = 0;                                                                                       \
+		if (!(cond)) {                                                                                         \
+			struct wait_entry we_;                                                                         \
+			wait_entry_init_fiber(&we_, fiber_self());                                                     \
+			we_.exclusive = true;                                                                          \
+			for (;;) {                                                                                     \
+				wait_queue_add((wq), &we_);                                                            \
+				if (cond)                                                                              \
+					break;                                                                         \
 				we_ret_ = fiber_park((mode), (deadline));                                              \
 				if (we_ret_) {                                                                         \
 					if (cond)                                                                      \
@@ -210,7 +234,8 @@ struct host_poll {
 	int fd;
 	struct wait_queue *wq;
 	struct sched *sched;
-	_Atomic uint32_t gen;
+	_Atomic uint32_t gen; /* of the place in the poller's table; 0: not there */
+	uint32_t slot;
 };
 int host_poll_add(struct host_poll *p, struct sched *s, int fd, struct wait_queue *wq); /* 0 or -errno */
 void host_poll_del(struct host_poll *p); /* before the fd is closed; afterwards no wake-up comes any more */
