@@ -134,6 +134,8 @@ int main(int argc, char **argv)
 		if (!p) {
 			setpgid(0, 0);
 			alarm(c->timeout);
+			if (mkdir(c->name, 0755) || chdir(c->name)) /* each case has a directory of its own */
+				_exit(2);
 			c->fn();
 			fflush(stdout);
 			_exit(0);

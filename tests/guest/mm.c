@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+TEST(mmap_basic)
+{
+	char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	CHECK(p != MAP_FAILED && p[0] == 0 && p[3 * 4096 - 1] == 0);
+	memset(p, 1, 3 * 4096);
+	CHECK(!munmap(p + 4096, 4096));
+	CHECK(p[0] == 1 && p[2 * 4096] == 1);
+	CHECK_ERRNO(syscall(SYS_mincore, p + 4096, 4096, p), ENOMEM);
+	CHECK(mmap(p + 4096, 4096, PROT_READ, ANON | MAP_FIXED, -1, 0) == p + 4096 && p[4096] == 0);
+	CHECK(mmap(p, 4096, PROT_READ, ANON | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED && errno == EEXIST);
+	CHECK(mmap(NULL, 0, PROT_READ, ANON, -1, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, 4096, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 99, 0) == MAP_FAILED && errno == EBADF);
+	CHECK(mmap(NULL, 1UL << 60, PROT_READ, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	CHECK_ERRNO(munmap(p + 1, 4096), EINVAL);
+	CHECK(!munmap(p, 3 * 4096));
+}
+
+TEST(mprotect_)
+{
+	char *p = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	p[0] = 1;
+	CHECK(!mprotect(p, 4096, PROT_READ));
+	int st = CHILD_STATUS(p[0] = 2);
+	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV);
+	CHECK(!mprotect(p, 4096, PROT_READ | PROT_WRITE));
+	p[0] = 3;
+	CHECK_ERRNO(mprotect(p + 1, 4096, PROT_READ), EINVAL);
+	munmap(p + 4096, 4096);
+	CHECK_ERRNO(mprotect(p, 2 * 4096, PROT_READ), ENOMEM);
+	unsigned char *x = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, ANON, -1, 0);
+	memcpy(x, "\xb8\x2a\0\0\0\xc3", 6);
+	CHECK_EQ(((int (*)(void))x)(), 42);
+}
+
+TEST(mremap_)
+{
+	char *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	memset(p, 5, 4 * 4096);
+	char *q = mremap(p, 4 * 4096, 2 * 4096, 0);
+	CHECK(q == p);
+	q = mremap(p, 2 * 4096, 64 * 4096, MREMAP_MAYMOVE);
+	CHECK(q != MAP_FAILED && q[0] == 5 && q[2 * 4096 - 1] == 5 && q[2 * 4096] == 0);
+	char *to = mmap(NULL, 64 * 4096, PROT_NONE, ANON, -1, 0);
+	CHECK(mremap(q, 64 * 4096, 64 * 4096, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to && to[0] == 5);
+	CHECK(mremap(to + 1, 4096, 4096, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mremap(q, 4096, 8192, 0) == MAP_FAILED && errno == EFAULT);
+}
+
+TEST(shared_between_processes)
+{
+	volatile int *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int st = CHILD_STATUS(*p = 77);
+	CHECK(st == 0 && *p == 77);
+}
+
+TEST(file_mappings)
+{
+	int fd = open("f", O_CREAT | O_RDWR, 0600);
+	char page[4096];
+	memset(page, 'a', sizeof page);
+	CHECK(write(fd, page, 4096) == 4096 && write(fd, "tail", 4) == 4);
+	char *s = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *v = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(s != MAP_FAILED && v != MAP_FAILED && s[0] == 'a' && !memcmp(v + 4096, "tail", 5));
+	v[0] = 'p';
+	CHECK(s[0] == 'a');
+	s[1] = 's';
+	char c;
+	CHECK(pread(fd, &c, 1, 1) == 1 && c == 's');
+	CHECK(pwrite(fd, "W", 1, 2) == 1 && s[2] == 'W');
+	int st = CHILD_STATUS({ s[3] = 'c'; _exit(0); });
+	CHECK(st == 0 && s[3] == 'c');
+	CHECK(!msync(s, 8192, MS_SYNC));
+	int ro = open("f", O_RDONLY);
+	CHECK(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, ro, 0) == MAP_FAILED && errno == EACCES);
+	char *r = mmap(NULL, 4096, PROT_READ, MAP_SHARED, ro, 0);
+	CHECK_ERRNO(mprotect(r, 4096, PROT_WRITE), EACCES);
+	CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 1) == MAP_FAILED && errno == EINVAL);
+	CHECK(!ftruncate(fd, 0));
+	close(fd);
+}
+
+TEST(brk_)
+{
+	char *b = sbrk(0);
+	CHECK(sbrk(100000) == b);
+	b[99999] = 1;
+	CHECK(sbrk(-100000) == b + 100000);
+}
+
+TEST(advice)
+{
+	char *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	memset(p, 1, 4 * 4096);
+	CHECK(!madvise(p, 4096, MADV_DONTNEED) && p[0] == 0 && p[4096] == 1);
+	CHECK_ERRNO(madvise(p, 4096, 9999), EINVAL);
+	CHECK(!madvise(p, 4096, MADV_DONTFORK));
+	int st = CHILD_STATUS(*(volatile char *)p = 1);
+	CHECK(WIFSIGNALED(st));
+	unsigned char vec[4];
+	CHECK(!mincore(p, 4 * 4096, vec));
+	CHECK(!mlock(p + 4096, 4096) && !munlock(p + 4096, 4096));
+}
+
+static int deep(int n) { volatile char pad[4096]; pad[0] = n; return n ? deep(n - 1) + pad[0] * 0 : 0; }
+TEST(stack_grows) { CHECK_EQ(deep(1500), 0); }
+
+TEST(stack_limit)
+{
+	int st = CHILD_STATUS(deep(100000));
+	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV);
+}
+
+TEST(bad_pointers)
+{
+	int fd = open("/dev/zero", O_RDONLY);
+	CHECK_ERRNO(read(fd, (void *)8, 10), EFAULT);
+	CHECK_ERRNO(read(fd, (void *)0xffff800000000000UL, 10), EFAULT);
+	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	munmap(p + 4096, 4096);
+	CHECK_ERRNO(open((char *)p + 4096, O_RDONLY), EFAULT);
+	memset(p, 'x', 4096);
+	CHECK_ERRNO(open(p + 4000, O_RDONLY), EFAULT);
+	int pfd[2];
+	CHECK(!pipe(pfd) && write(pfd[1], "abc", 3) == 3);
+	CHECK_ERRNO(write(pfd[1], p + 4090, 100), EFAULT);
+	CHECK_ERRNO(pipe((int *)(p + 4096)), EFAULT);
+	CHECK_ERRNO(stat("/", (struct stat *)(p + 4090)), EFAULT);
+}
+
+TEST(limits)
+{
+	struct rlimit r = { 64 << 20, 64 << 20 };
+	CHECK(!setrlimit(RLIMIT_AS, &r));
+	CHECK(mmap(NULL, 128 << 20, PROT_READ, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
+}
+
+TEST(many_maps)
+{
+	char *p = mmap(NULL, 2000 * 4096, PROT_NONE, ANON, -1, 0);
+	for (int i = 0; i < 2000; i += 2)
+		CHECK(!mprotect(p + i * 4096L, 4096, PROT_READ | PROT_WRITE));
+	for (int i = 0; i < 2000; i += 2)
+		p[i * 4096L] = i;
+	for (int i = 0; i < 2000; i += 2)
+		CHECK(p[i * 4096L] == (char)i);
+	CHECK(!munmap(p, 2000 * 4096));
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+TEST(fork_exit_status)
+{
+	int st = CHILD_STATUS(_exit(42));
+	CHECK(WIFEXITED(st) && WEXITSTATUS(st) == 42);
+	st = CHILD_STATUS(raise(SIGKILL));
+	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGKILL);
+	st = CHILD_STATUS(*(volatile int *)8 = 1);
+	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV);
+}
+
+TEST(fork_memory_is_private)
+{
+	volatile int x = 1;
+	int st = CHILD_STATUS({ x = 2; _exit(x == 2 ? 0 : 1); });
+	CHECK(st == 0 && x == 1);
+}
+
+TEST(many_children)
+{
+	for (int i = 0; i < 50; i++)
+		if (!fork())
+			_exit(i);
+	int sum = 0, st;
+	for (int i = 0; i < 50; i++) {
+		CHECK(wait(&st) > 0);
+		sum += WEXITSTATUS(st);
+	}
+	CHECK_EQ(sum, 49 * 50 / 2);
+	CHECK_ERRNO(wait(&st), ECHILD);
+}
+
+TEST(wait_options)
+{
+	int st;
+	pid_t p = fork();
+	if (!p) {
+		msleep(100);
+		_exit(5);
+	}
+	CHECK_EQ(waitpid(p, &st, WNOHANG), 0);
+	siginfo_t si = { 0 };
+	CHECK_EQ(waitid(P_PID, p, &si, WEXITED | WNOWAIT), 0);
+	CHECK(si.si_pid == p && si.si_code == CLD_EXITED && si.si_status == 5 && si.si_signo == SIGCHLD);
+	CHECK_EQ(waitpid(p, &st, 0), p);
+	CHECK_ERRNO(waitpid(p, &st, 0), ECHILD);
+	CHECK_ERRNO(waitpid(-1, &st, 0x1000000), EINVAL);
+	CHECK_ERRNO(waitid(P_ALL, 0, &si, 0), EINVAL);
+}
+
+TEST(stop_and_continue)
+{
+	int st;
+	pid_t p = fork();
+	if (!p)
+		for (;;)
+			pause();
+	CHECK(!kill(p, SIGSTOP));
+	CHECK_EQ(waitpid(p, &st, WUNTRACED), p);
+	CHECK(WIFSTOPPED(st) && WSTOPSIG(st) == SIGSTOP);
+	CHECK(!kill(p, SIGCONT));
+	CHECK_EQ(waitpid(p, &st, WCONTINUED), p);
+	CHECK(WIFCONTINUED(st));
+	CHECK(!kill(p, SIGTERM));
+	CHECK_EQ(waitpid(p, &st, 0), p);
+	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGTERM);
+}
+
+TEST(exec)
+{
+	int pfd[2], st;
+	char b[64] = "";
+	CHECK(!pipe(pfd));
+	pid_t p = fork();
+	if (!p) {
+		dup2(pfd[1], 1);
+		execl("/bin/sh", "sh", "-c", "echo $0 $1; exit 6", "zero", (char *)NULL);
+		_exit(99);
+	}
+	close(pfd[1]);
+	CHECK(waitpid(p, &st, 0) == p && WEXITSTATUS(st) == 6);
+	CHECK(read(pfd[0], b, sizeof b) == 5 && !strcmp(b, "zero\n"));
+	CHECK_ERRNO(execl("/nosuch", "x", (char *)NULL), ENOENT);
+	CHECK_ERRNO(execl("/etc", "x", (char *)NULL), EACCES);
+	CHECK_ERRNO(execl("/etc/passwd", "x", (char *)NULL), EACCES);
+	int fd = open("junk", O_CREAT | O_WRONLY, 0755);
+	CHECK(write(fd, "\1\2\3\4junk", 8) == 8 && !close(fd));
+	CHECK_ERRNO(execl("./junk", "x", (char *)NULL), ENOEXEC);
+}
+
+TEST(exec_script_and_cloexec)
+{
+	int st, fd = open("script", O_CREAT | O_WRONLY, 0755);
+	const char s[] = "#!/bin/sh -e\n[ \"$1\" = arg ] || exit 1\n[ -e /proc/self/fd/50 ] && exit 2\n[ -e /proc/self/fd/51 ] || exit 3\nexit 9\n";
+	CHECK(write(fd, s, sizeof s - 1) == sizeof s - 1 && !close(fd));
+	CHECK(dup3(0, 50, O_CLOEXEC) == 50 && dup2(0, 51) == 51);
+	st = CHILD_STATUS(execl("./script", "./script", "arg", (char *)NULL));
+	CHECK_EQ(WEXITSTATUS(st), 9);
+}
+
+TEST(vfork_and_spawn)
+{
+	volatile int x = 0;
+	pid_t p = vfork();
+	if (!p) {
+		x = 7;
+		_exit(3);
+	}
+	int st;
+	CHECK(x == 7 && waitpid(p, &st, 0) == p && WEXITSTATUS(st) == 3);
+}
+
+TEST(process_groups)
+{
+	CHECK_EQ(getpgid(0), getpgrp());
+	pid_t p = fork();
+	if (!p) {
+		CHECK(setsid() == getpid());
+		CHECK(getsid(0) == getpid() && getpgrp() == getpid());
+		CHECK_ERRNO(setsid(), EPERM);
+		CHECK_ERRNO(setpgid(0, 0), EPERM);
+		_exit(0);
+	}
+	int st;
+	CHECK(waitpid(p, &st, 0) == p && st == 0);
+	CHECK_ERRNO(setpgid(999999, 0), ESRCH);
+	CHECK_ERRNO(getpgid(999999), ESRCH);
+	CHECK_ERRNO(setpgid(0, -1), EINVAL);
+}
+
+TEST(orphans_go_to_the_subreaper)
+{
+	CHECK(!prctl(PR_SET_CHILD_SUBREAPER, 1));
+	pid_t p = fork();
+	if (!p) {
+		if (!fork()) {
+			msleep(100);
+			_exit(getppid() == 1 ? 1 : 8);
+		}
+		_exit(0);
+	}
+	int st;
+	CHECK(waitpid(p, &st, 0) == p);
+	CHECK(wait(&st) > 0 && WEXITSTATUS(st) == 8);
+}
+
+TEST(sigchld_ignored_reaps)
+{
+	signal(SIGCHLD, SIG_IGN);
+	pid_t p = fork();
+	if (!p)
+		_exit(0);
+	CHECK_ERRNO(waitpid(p, NULL, 0), ECHILD);
+}
+
+TEST(rusage_and_times)
+{
+	int st = CHILD_STATUS({ double t = now_s(); while (now_s() - t < 0.05); });
+	CHECK_EQ(st, 0);
+	struct rusage ru;
+	CHECK(!getrusage(RUSAGE_CHILDREN, &ru));
+	CHECK(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_usec > 20000);
+	CHECK_ERRNO(getrusage(99, &ru), EINVAL);
+}
+
+TEST(rlimits)
+{
+	struct rlimit r;
+	CHECK(!getrlimit(RLIMIT_NOFILE, &r));
+	struct rlimit n = { 10, r.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &n));
+	int last = -1;
+	for (int i = 0; i < 20; i++)
+		if ((last = dup(0)) < 0)
+			break;
+	CHECK(last == -1 && errno == EMFILE);
+	n.rlim_cur = r.rlim_max + 1;
+	n.rlim_max = r.rlim_max;
+	if (r.rlim_max != RLIM_INFINITY)
+		CHECK_ERRNO(setrlimit(RLIMIT_NOFILE, &n), EINVAL);
+}
+
+TEST(ids)
+{
+	CHECK_EQ(getpid(), syscall(SYS_gettid));
+	CHECK_EQ(getuid(), geteuid());
+	pid_t me = getpid();
+	int st = CHILD_STATUS(_exit(getppid() == me ? 0 : 1));
+	CHECK_EQ(st, 0);
+}
+
+TEST(unknown_call)
+{
+	CHECK_ERRNO(syscall(5000), ENOSYS);
+	CHECK_ERRNO(syscall(-1), ENOSYS);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+static volatile int n;
+static void on(int s) { (void)s; n++; }
+TEST(clocks)
+{
+	struct timespec a, b, r;
+	CHECK(!clock_gettime(CLOCK_MONOTONIC, &a) && !clock_gettime(CLOCK_MONOTONIC, &b));
+	CHECK(b.tv_sec > a.tv_sec || (b.tv_sec == a.tv_sec && b.tv_nsec >= a.tv_nsec));
+	CHECK(!syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &r) && r.tv_sec - a.tv_sec <= 1);
+	CHECK(!clock_gettime(CLOCK_REALTIME, &a) && a.tv_sec > 1600000000 && time(NULL) - a.tv_sec <= 1);
+	CHECK(!clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a) && !clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b) && !clock_gettime(CLOCK_BOOTTIME, &r));
+	CHECK_ERRNO(clock_gettime(99, &a), EINVAL);
+	CHECK(!clock_getres(CLOCK_MONOTONIC, &r) && r.tv_nsec == 1);
+	struct timeval tv;
+	CHECK(!gettimeofday(&tv, NULL) && tv.tv_sec - time(NULL) <= 1);
+}
+
+TEST(sleeps)
+{
+	double t = now_s();
+	msleep(50);
+	double d = now_s() - t;
+	CHECK(d >= 0.05 && d < 1);
+	struct timespec ts, bad = { 0, 1000000000 };
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_nsec += 20000000;
+	if (ts.tv_nsec >= 1000000000)
+		ts.tv_sec++, ts.tv_nsec -= 1000000000;
+	CHECK(!clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL));
+	CHECK_ERRNO(nanosleep(&bad, NULL), EINVAL);
+}
+
+TEST(interval_timer)
+{
+	signal(SIGALRM, on);
+	struct itimerval it = { { 0, 10000 }, { 0, 10000 } }, cur;
+	CHECK(!setitimer(ITIMER_REAL, &it, NULL));
+	double t = now_s();
+	while (n < 5 && now_s() - t < 2)
+		pause();
+	CHECK(n >= 5 && !getitimer(ITIMER_REAL, &cur) && cur.it_interval.tv_usec == 10000);
+	CHECK_EQ(alarm(0), 1);
+	it.it_value.tv_usec = 1000000;
+	CHECK_ERRNO(setitimer(ITIMER_REAL, &it, NULL), EINVAL);
+}
+
+TEST(cpu_timer)
+{
+	signal(SIGVTALRM, on);
+	signal(SIGPROF, on);
+	struct itimerval it = { { 0, 0 }, { 0, 30000 } };
+	CHECK(!setitimer(ITIMER_PROF, &it, NULL));
+	double t = now_s();
+	while (!n && now_s() - t < 3)
+		;
+	CHECK(n == 1);
+}
+
+static volatile int value;
+static void oninfo(int s, siginfo_t *i, void *u) { (void)s; (void)u; n++; value = i->si_value.sival_int; CHECK(i->si_code == SI_TIMER); }
+TEST(posix_timer)
+{
+	struct sigaction a = { .sa_sigaction = oninfo, .sa_flags = SA_SIGINFO };
+	sigaction(SIGRTMIN, &a, NULL);
+	struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 55 };
+	timer_t t;
+	CHECK(!timer_create(CLOCK_MONOTONIC, &e, &t));
+	struct itimerspec it = { { 0, 10000000 }, { 0, 10000000 } };
+	CHECK(!timer_settime(t, 0, &it, NULL));
+	double s = now_s();
+	while (n < 3 && now_s() - s < 2)
+		pause();
+	CHECK(n >= 3 && value == 55);
+	CHECK(timer_getoverrun(t) >= 0 && !timer_delete(t));
+	CHECK_ERRNO(timer_delete(t), EINVAL);
+}
+
+TEST(cpu_limit)
+{
+	int st = CHILD_STATUS({
+		struct rlimit r = { 1, 2 };
+		setrlimit(RLIMIT_CPU, &r);
+		for (;;)
+			;
+	});
+	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGXCPU);
+}
