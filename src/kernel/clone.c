@@ -37,17 +37,6 @@ static void inherit(struct task *c, struct task *t, const struct clone_args_k *a
 {
 	uint64_t f = a->flags;
 	c->cred = cred_get(t->cred);
-	c->blocked = t->blocked;
-	if (t->have_restart_mask) /* a clone inside sigsuspend's window cannot be, but keep the real mask */
-		c->blocked = t->saved_mask;
-	c->real_blocked = 0;
-	if (!(f & CLONE_VM) || (f & CLONE_VFORK)) {
-		c->sas_ss_sp = t->sas_ss_sp;
-		c->sas_ss_size = t->sas_ss_size;
-		c->sas_ss_flags = t->sas_ss_flags;
-	} else {
-		c->sas_ss_flags = SS_DISABLE;
-	}
 	if (!(f & CLONE_VM)) /* rseq(2): kept over fork, gone in a thread */
 		c->rseq = t->rseq;
 	c->no_new_privs = t->no_new_privs;
@@ -163,7 +152,6 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 	memcpy(tg->limits, old->limits, sizeof(tg->limits));
 	mutex_unlock(&old->limits_lock);
 	tg->oom_score_adj = atomic_load(&old->oom_score_adj);
-	tg_timers_init(tg);
 	return tg;
 }
 
@@ -206,11 +194,6 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 		tg_get(t->tg);
 		c->tg = t->tg;
 		c->parent = t->tg->leader->parent;
-		if (t->group_stop_pending) { /* it takes part in the stop that has begun */
-			c->group_stop_pending = true;
-			t->tg->group_stop_remaining++;
-			c->work_pending = true;
-		}
 	} else {
 		c->tg = tg;
 		tg->leader = c;
@@ -227,6 +210,13 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 	c->tg->nactive++;
 	c->pid->task = c;
 	pid_ns_of(c->pid)->ntasks++;
+	if (thread || c->tg->sighand == t->tg->sighand) {
+		task_clone_signals(c, t, a->flags);
+	} else {
+		mutex_lock_nested(&c->tg->sighand->lock); /* nobody else knows it yet */
+		task_clone_signals(c, t, a->flags);
+		mutex_unlock(&c->tg->sighand->lock);
+	}
 	signal_unlock(t);
 	if (!thread) {
 		tg->tty = t->tg->tty;
@@ -239,6 +229,8 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 			pid_ns_of(c->pid)->init = c;
 	}
 	uid_count_add_locked(k, c->cred->uid, 1);
+	c->counted_uid = c->cred->uid;
+	c->uid_counted = true;
 	atomic_fetch_add_explicit(&k->total_forks, 1, memory_order_relaxed);
 	if (k->tasks.stop_count)
 		c->work_pending = true;
@@ -325,7 +317,6 @@ fail:
 	if (v)
 		vfork_done_put(v);
 	if (tg) {
-		tg_timers_release(tg, false);
 		tg_put(tg);
 	}
 	abandon(c);

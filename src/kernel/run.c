@@ -138,28 +138,13 @@ static const struct run_state *app(struct task *t)
 	}
 }
 
-/* kernel_pause(): stay here until everything that stopped this task lets go. */
-static void external_stop(struct task *t)
-{
-	struct kernel *k = t->kernel;
-	for (;;) {
-		mutex_lock(&k->tasks.lock);
-		bool stopped = k->tasks.stop_count || t->external_stops;
-		mutex_unlock(&k->tasks.lock);
-		if (!stopped)
-			return;
-		task_will_block(t);
-		fiber_park(PARK_UNINTERRUPTIBLE, KTIME_MAX);
-	}
-}
-
 static const struct run_state *interrupt(struct task *t)
 {
 	/* Cleared before the work is looked at: what comes later sets them again. */
 	atomic_store_explicit(&t->work_pending, false, memory_order_seq_cst);
 	fiber_clear_interrupt(t->fiber);
-	if (unlikely(READ_ONCE(t->kernel->tasks.stop_count) || READ_ONCE(t->external_stops)))
-		external_stop(t);
+	if (unlikely(task_external_stopped(t)))
+		task_wait_external_stops(t);
 	if (unlikely(READ_ONCE(t->killed))) {
 		task_group_exit(t, SIGKILL);
 		return &run_exit;

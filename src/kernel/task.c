@@ -6,13 +6,29 @@
  * A thread group has one reference for each of its tasks, dropped when the task's memory goes.
  */
 #include "kernel/internal.h"
+#include <pthread.h>
+
+/* Handler tables are type-stable: signal_lock() may touch one that exec has just swapped out, so their memory is kept for the next
+ * process and never given back, and the lock in it is set up once. This is memory, not state: two kernels may share it. */
+static struct { pthread_mutex_t lock; struct free_sighand { struct signal_handlers s; struct free_sighand *next; } *free; } sighands = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 struct signal_handlers *sighand_alloc(void)
 {
-	struct signal_handlers *s = new(struct signal_handlers);
-	refcount_init(&s->ref);
-	mutex_init(&s->lock, RANK_SIGNAL);
-	return s;
+	pthread_mutex_lock(&sighands.lock);
+	struct free_sighand *f = sighands.free;
+	if (f)
+		sighands.free = f->next;
+	pthread_mutex_unlock(&sighands.lock);
+	if (!f) {
+		f = new(struct free_sighand);
+		mutex_init(&f->s.lock, RANK_SIGNAL);
+	} else {
+		memset(f->s.action, 0, sizeof(f->s.action));
+	}
+	refcount_init(&f->s.ref);
+	return &f->s;
 }
 
 struct signal_handlers *sighand_dup(struct signal_handlers *s)
@@ -26,8 +42,13 @@ struct signal_handlers *sighand_dup(struct signal_handlers *s)
 
 void sighand_put(struct signal_handlers *s)
 {
-	if (s && refcount_put(&s->ref))
-		free(s);
+	if (!s || !refcount_put(&s->ref))
+		return;
+	struct free_sighand *f = container_of(s, struct free_sighand, s);
+	pthread_mutex_lock(&sighands.lock);
+	f->next = sighands.free;
+	sighands.free = f;
+	pthread_mutex_unlock(&sighands.lock);
 }
 
 struct task *task_alloc(struct kernel *k)
@@ -37,7 +58,7 @@ struct task *task_alloc(struct kernel *k)
 	refcount_init(&t->ref);
 	mutex_init(&t->lock, RANK_TASK);
 	TAILQ_INIT(&t->children);
-	sigpending_init(&t->pending);
+	task_init_signals(t);
 	t->syscall_nr = -1;
 	t->start_time = ktime_mono();
 	return t;
@@ -50,6 +71,7 @@ void task_put(struct task *t)
 	if (!t || !refcount_put(&t->ref))
 		return;
 	BUG_ON(t->mm || t->thread);
+	task_free_signals(t);
 	pid_put(t->pid);
 	cred_put(t->cred);
 	tg_put(t->tg);
@@ -63,13 +85,13 @@ struct thread_group *tg_alloc(struct kernel *k, struct signal_handlers *sighand)
 	tg->kernel = k;
 	tg->sighand = sighand;
 	TAILQ_INIT(&tg->tasks);
-	sigpending_init(&tg->pending);
 	wait_queue_init(&tg->child_wait);
 	wait_queue_init(&tg->exit_wait);
 	wait_queue_init(&tg->signalfd_wait);
 	mutex_init(&tg->timer_lock, RANK_TG_TIMER);
 	mutex_init(&tg->limits_lock, RANK_LEAF);
 	tg->pgrp_member.tg = tg;
+	tg_init_signals(tg);
 	return tg;
 }
 
@@ -80,6 +102,7 @@ void tg_put(struct thread_group *tg)
 	if (!tg || !refcount_put(&tg->ref))
 		return;
 	BUG_ON(tg->pgrp);
+	tg_free_signals(tg);
 	sighand_put(tg->sighand);
 	pid_put(tg->pid);
 	free(tg);
@@ -103,6 +126,24 @@ void task_set_fiber_context(struct task *t, struct fiber *f)
 	c->cred = t->cred;
 	c->fs = t->fs;
 	c->fdt = t->fdt;
+}
+
+void task_set_cred(struct task *t, struct cred *c)
+{
+	struct cred *old = t->cred;
+	mutex_lock(&t->kernel->tasks.lock);
+	if (t->uid_counted && t->counted_uid != c->uid) {
+		uid_count_add_locked(t->kernel, t->counted_uid, -1);
+		uid_count_add_locked(t->kernel, c->uid, 1);
+		t->counted_uid = c->uid;
+	}
+	mutex_lock(&t->lock);
+	t->cred = c;
+	mutex_unlock(&t->lock);
+	mutex_unlock(&t->kernel->tasks.lock);
+	if (t->fiber && t->fiber == fiber_self())
+		fiber_context()->cred = c;
+	cred_put(old);
 }
 
 void task_will_block(struct task *t)
@@ -129,33 +170,6 @@ void task_interrupt(struct task *t)
 	mutex_unlock(&t->lock);
 }
 
-void task_kill_locked(struct task *t)
-{
-	if (t->killed)
-		return;
-	t->killed = true;
-	t->pending.set |= SIGMASK(SIGKILL);
-	atomic_store_explicit(&t->work_pending, true, memory_order_release);
-	mutex_lock(&t->lock);
-	if (t->fiber)
-		fiber_interrupt(t->fiber, INTERRUPT_KILL);
-	if (t->thread && t->fiber != fiber_self())
-		pl_thread_kick(t->thread);
-	mutex_unlock(&t->lock);
-}
-
-void tg_kill_locked(struct thread_group *tg, int status)
-{
-	struct task *t;
-	if (!tg->exiting) {
-		tg->exiting = true;
-		tg->exit_status = status;
-	}
-	TAILQ_FOREACH(t, &tg->tasks, tg_link)
-		if (t->exit_state == TASK_EXIT_NONE)
-			task_kill_locked(t);
-}
-
 void task_exit(struct task *t, int status)
 {
 	struct thread_group *tg = t->tg;
@@ -172,7 +186,6 @@ void task_exit(struct task *t, int status)
 void task_group_exit(struct task *t, int status)
 {
 	struct thread_group *tg = t->tg;
-	struct task *o;
 	signal_lock(t);
 	if (tg->exiting) {
 		status = tg->exit_status;
@@ -180,11 +193,7 @@ void task_group_exit(struct task *t, int status)
 		/* Killed by a sibling's exec: ptrace(2), "execve under ptrace": reports status 0. */
 		status = 0;
 	} else {
-		tg->exiting = true;
-		tg->exit_status = status;
-		TAILQ_FOREACH(o, &tg->tasks, tg_link)
-			if (o != t && o->exit_state == TASK_EXIT_NONE)
-				task_kill_locked(o);
+		tg_start_exit_locked(tg, status, t);
 	}
 	t->exit_code = status;
 	signal_unlock(t);

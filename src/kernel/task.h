@@ -48,11 +48,15 @@ struct task {
 	struct restart_block restart;
 	uaddr_t clear_child_tid, robust_list;
 	struct { uaddr_t addr; uint32_t len, sig; } rseq;
+	struct { uint64_t trapno, err, cr2; } fault; /* of the last fault: sigcontext shows it */
+	void *sig_scratch;		/* owned: kernel/sigframe.c builds frames in it; NULL until the first */
 	bool blocked_notice;		/* pl_thread_will_block was called in this call */
 	uint64_t sas_ss_sp, sas_ss_size;/* sigaltstack */
 	uint32_t sas_ss_flags;
 	bool no_new_privs, did_exec, is_vfork_child, sched_reset_on_fork;
-	bool counted;			/* in task_set.ntasks; task_set.lock */
+	bool counted, uid_counted;	/* in task_set.ntasks, and in uids for counted_uid; task_set.lock */
+	bool accounted;			/* its usage is in tg.exited; task_set.lock */
+	kuid_t counted_uid;
 	uint32_t pdeath_signal;
 	struct vfork_done *vfork_done;	/* counted; told when this task releases its mm */
 	struct vfork_done *vfork_waiting; /* counted; of the child that run_vfork_wait waits for */
@@ -98,6 +102,7 @@ struct task {
 	uint32_t external_stops;
 	struct fiber *stop_waiter;
 	int exit_code;			/* wait status for wait4 */
+	int forced_sig;			/* a fault that nothing may ignore, not even init; 0: none */
 	bool killed;			/* a fatal signal was sent: SIGKILL pending */
 	_Atomic bool work_pending;	/* something for run_interrupt: signals, stops, task work. Any lock; set then kick */
 };
@@ -195,18 +200,11 @@ void task_will_block(struct task *t);
 	})
 /* Make t look at work_pending soon: interrupts its sleep and kicks it out of guest code. Any thread. */
 void task_interrupt(struct task *t);
-/* A private SIGKILL without its effects on the group: marks it killed, ends killable sleeps and stops. Signal lock held. */
-void task_kill_locked(struct task *t);
-/* exit_group of another's process: sets the status once and kills every thread of it. Signal lock held. */
-void tg_kill_locked(struct thread_group *tg, int status);
 /* Tell the parent's process that something happened for wait(2) to look at. task_set.lock held. */
 void task_wake_parent_locked(struct task *leader);
+/* Install new credentials (taken over): task.lock, the fiber's context and RLIMIT_NPROC's count in step. Own fiber. */
+void task_set_cred(struct task *t, struct cred *c);
 void task_set_fiber_context(struct task *t, struct fiber *f); /* keep fiber_context() in step */
-
-/* The timers of a process, from the timers' files: set up at its creation (fields zeroed before), and released when its last thread
- * exits (all of them) or executes a program (POSIX timers only). No locks held. */
-void tg_timers_init(struct thread_group *tg);
-void tg_timers_release(struct thread_group *tg, bool exec);
 
 uint64_t task_rlimit(struct task *t, int which); /* soft */
 uint64_t task_rlimit_max(struct task *t, int which);
@@ -225,6 +223,9 @@ void group_usage(struct thread_group *tg, struct task_usage *u); /* whole proces
 
 /* ---- process groups, sessions, ttys ---- */
 struct tty;
+long task_setpgid(struct task *t, int pid, int pgid);
+long task_getpgid(struct task *t, int pid, bool session /* getsid */);
+long task_setsid(struct task *t);
 void tg_get(struct thread_group *tg);
 void tg_put(struct thread_group *tg);
 void pgrp_get(struct process_group *pg);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage.c: CPU time and other usage of threads and processes (getrusage(2), times(2)). */
+#include "kernel/internal.h"
+
+void task_usage(struct task *t, struct task_usage *u)
+{
+	memset(u, 0, sizeof(*u));
+	mutex_lock(&t->lock);
+	u->utime = t->past_utime + (t->thread ? pl_thread_cpu_time(t->thread) : 0);
+	mutex_unlock(&t->lock);
+	u->stime = t->kernel_time;
+	u->minflt = t->min_flt;
+	u->majflt = t->maj_flt;
+	u->nvcsw = t->nvcsw;
+	u->nivcsw = t->nivcsw;
+}
+
+void group_usage(struct thread_group *tg, struct task_usage *u)
+{
+	struct task *t;
+	guard(mutex)(&tg->kernel->tasks.lock);
+	*u = tg->exited;
+	TAILQ_FOREACH(t, &tg->tasks, tg_link) {
+		struct task_usage one;
+		if (t->accounted)
+			continue;
+		task_usage(t, &one);
+		u->utime += one.utime;
+		u->stime += one.stime;
+		u->minflt += one.minflt;
+		u->majflt += one.majflt;
+		u->nvcsw += one.nvcsw;
+		u->nivcsw += one.nivcsw;
+		u->inblock += one.inblock;
+		u->oublock += one.oublock;
+	}
+}
