@@ -403,3 +403,23 @@ void dcache_destroy(struct super_block *sb)
 	free(dc);
 	sb->dcache = NULL;
 }
+
+struct inode *dentry_inode(struct dentry *d) { return d->inode; }
+
+struct inode *dentry_parent_inode(struct dentry *d)
+{
+	guard(mutex)(&d->sb->dcache->lock);
+	if (d->parent == d || !d->parent->inode)
+		return NULL;
+	inode_get(d->parent->inode);
+	return d->parent->inode;
+}
+
+size_t dentry_name(struct dentry *d, char buf[256])
+{
+	guard(mutex)(&d->sb->dcache->lock);
+	size_t n = MIN(d->len, 255u);
+	memcpy(buf, d->name, n);
+	buf[n] = 0;
+	return n;
+}

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 
 struct file *file_alloc_raw(const struct path *p, unsigned flags)
 {
@@ -52,7 +53,7 @@ static __attribute__((noinline)) void file_free(struct file *f)
 	if ((f->flags & O_ASYNC) && f->ops && f->ops->fasync)
 		f->ops->fasync(f, false);
 	if (!(f->mode & FMODE_PATH) && f->ops)
-		fsnotify(NULL, inode, NULL, f->mode & FMODE_WRITE ? 0x8 /* IN_CLOSE_WRITE */ : 0x10 /* IN_CLOSE_NOWRITE */, 0);
+		notify_file(f, f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (f->ops && f->ops->release)
 		f->ops->release(f);
 	if (f->fasync && vfs_hooks.fasync_release)

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 
 struct vfs_hooks vfs_hooks;
+_Atomic unsigned vfs_watch_count;
 
 struct timespec vfs_now(void)
 {

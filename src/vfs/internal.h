@@ -74,6 +74,7 @@ extern struct mutex mount_lock; /* RANK_MOUNT: the topology of all mount trees *
 static inline void mnt_get(struct mount *m) { refcount_get(&m->ref); }
 void mnt_put(struct mount *m);
 struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned flags); /* count 1, detached */
+void topmost_locked(struct mount **m, struct dentry **d); /* step onto what is mounted there */
 struct mount *lookup_mnt_locked(struct mount *parent, struct dentry *d); /* borrowed, topmost there; NULL: none */
 bool mnt_is_readonly(struct mount *m);
 static inline int mnt_want_write(struct mount *m) { return mnt_is_readonly(m) ? -EROFS : 0; }
@@ -89,13 +90,19 @@ enum last_type { LAST_NORM, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 /* Look name up in dir (dir->lock held or taken inside): a counted dentry, maybe negative. */
 int lookup_one_locked(struct dentry *dir, const char *name, size_t len, struct dentry **out);
 int lookup_one(struct dentry *dir, const char *name, size_t len, struct dentry **out);
-int path_parent_full(int dfd, const char *name, unsigned flags, struct path *parent, char last[256], enum last_type *type, bool *trailing_slash);
+int path_parent_full(int dfd, const char *name, struct path *parent, char last[256], enum last_type *type, bool *trailing_slash);
 int may_create(struct dentry *dir, bool exists);
 int may_delete(struct dentry *dir, struct dentry *victim, bool isdir);
 uint32_t apply_umask(uint32_t mode);
 
 /* ---- open files (open.c, file.c) ---- */
+static inline void notify_file(struct file *f, uint32_t mask)
+{
+	if (unlikely(atomic_load_explicit(&vfs_watch_count, memory_order_relaxed)) && vfs_hooks.notify_file)
+		vfs_hooks.notify_file(f, mask);
+}
 int do_dentry_open(struct file *f);
+int inode_kill_privs(struct inode *i); /* a write takes set-ID bits away */
 struct file *file_alloc_raw(const struct path *p, unsigned flags);
 struct special_open { int (*open)(struct inode *inode, struct file *f); };
 int special_open(struct inode *inode, struct file *f); /* device nodes and FIFOs */

@@ -158,7 +158,7 @@ static void umount_tree_locked(struct mount *m, struct release_list *l)
 }
 
 /* Where a mount at p really goes: on top of what is mounted there. */
-static void topmost_locked(struct mount **m, struct dentry **d)
+void topmost_locked(struct mount **m, struct dentry **d)
 {
 	struct mount *c;
 

@@ -47,7 +47,8 @@ struct kstat { /* everything that stat and statx show */
 	uint64_t attributes, attributes_mask, mnt_id;
 };
 
-/* Directory operations are called with dir->lock held (for rename: both, parents first, and sb rename lock).
+/* Directory operations are called with dir->lock held (for rename: both, parents first, and sb rename lock); all others,
+ * setattr too, without. Permission, EROFS, EEXIST, sticky bits and the umask have been dealt with by the caller.
  * A NULL op means the default: EPERM or ENOTDIR for a change, generic getattr and setattr on the inode's own fields. */
 struct inode_ops {
 	int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **out); /* counted inode, or -ENOENT */
@@ -219,7 +220,8 @@ struct vm_map { /* file->ops->mmap fills it */
 	struct mappable *mappable; /* counted reference for mm */
 	bool may_write, may_exec;
 };
-/* Ops may park unless they say otherwise. pos: a copy of the file position or pread's; NULL ops give the default errno. */
+/* Ops may park unless they say otherwise. pos: a copy of the file position or pread's, moved on by the op; NULL ops give the
+ * default errno. write: O_APPEND is the op's to carry out (set *pos to the end, atomically); RLIMIT_FSIZE and set-ID bits are vfs's. */
 struct file_ops {
 	ssize_t (*read)(struct file *f, struct iov_iter *to, int64_t *pos);
 	ssize_t (*write)(struct file *f, struct iov_iter *from, int64_t *pos);
@@ -278,6 +280,23 @@ unsigned vfs_poll(struct file *f, struct poll_table *pt);
 int64_t vfs_llseek(struct file *f, int64_t off, int whence);
 int vfs_fstat(struct file *f, struct kstat *st);
 int vfs_truncate(const struct path *p, struct file *f, uint64_t size);
+int vfs_setattr(const struct path *p, struct iattr *a, bool touch /* times are "now": write permission is enough */);
+int vfs_chmod(const struct path *p, uint32_t mode);
+int vfs_chown(const struct path *p, kuid_t uid, kgid_t gid); /* KID_INVALID: leave */
+int vfs_fsync(struct file *f, bool datasync);
+int vfs_fallocate(struct file *f, int mode, int64_t off, int64_t len);
+int vfs_statfs(const struct path *p, struct statfs *st);
+uint32_t vfs_mnt_flags(const struct path *p); /* MS_ bits, the super block's read-only included */
+int vfs_readdir(struct file *f, struct dir_context *c); /* under pos_lock and with f->pos */
+ssize_t vfs_readlink(const struct path *p, char *buf, size_t size);
+/* Through kernel memory; positions NULL: the files' own. Bytes or -errno. */
+ssize_t vfs_copy(struct file *in, int64_t *ipos, struct file *out, int64_t *opos, size_t len);
+ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t size);
+int vfs_setxattr(const struct path *p, const char *name, const void *buf, size_t size, int flags);
+ssize_t vfs_listxattr(const struct path *p, char *buf, size_t size);
+int vfs_removexattr(const struct path *p, const char *name);
+long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg); /* generic commands, then the file's; -ENOTTY */
+int vfs_set_flags(struct file *f, unsigned flags);	    /* F_SETFL */
 /* A regular file's generic seek and the "always ready" poll */
 int64_t generic_llseek(struct file *f, int64_t off, int whence);
 int64_t noop_llseek(struct file *f, int64_t off, int whence);

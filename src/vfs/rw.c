@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rw.c: reading, writing and seeking in open files, and copying between them. */
+#include "vfs/internal.h"
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define MAX_RW_COUNT 0x7ffff000UL
+
+/* The position is locked only when somebody else could use it at the same time. */
+static inline bool pos_lock(struct file *f)
+{
+	if (likely(refcount_read(&f->ref) == 1))
+		return false;
+	sleeplock_lock(&f->pos_lock);
+	return true;
+}
+
+static inline void pos_unlock(struct file *f, bool locked)
+{
+	if (unlikely(locked))
+		sleeplock_unlock(&f->pos_lock);
+}
+
+static int check_area(struct file *f, int64_t pos, size_t count)
+{
+	if (unlikely(pos < 0))
+		return -EINVAL;
+	if (unlikely((uint64_t)pos + count > INT64_MAX))
+		return -EOVERFLOW;
+	return 0;
+}
+
+static ssize_t do_read(struct file *f, struct iov_iter *to, int64_t *pos)
+{
+	int ret = f->ops->stream ? 0 : check_area(f, *pos, to->count);
+
+	if (unlikely(ret))
+		return ret;
+	ssize_t n = f->ops->read(f, to, pos);
+	if (n > 0)
+		notify_file(f, IN_ACCESS);
+	return n;
+}
+
+ssize_t vfs_read(struct file *f, struct iov_iter *to, int64_t *pos)
+{
+	if (unlikely(!(f->mode & FMODE_READ)))
+		return -EBADF;
+	if (unlikely(!f->ops->read))
+		return S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
+	if (unlikely(to->count > MAX_RW_COUNT))
+		to->count = MAX_RW_COUNT;
+	if (pos)
+		return do_read(f, to, pos);
+	int64_t p = 0;
+	if (f->ops->stream)
+		return do_read(f, to, &p);
+	bool locked = pos_lock(f);
+	p = f->pos;
+	ssize_t n = do_read(f, to, &p);
+	if (n >= 0)
+		f->pos = p;
+	pos_unlock(f, locked);
+	return n;
+}
+
+/* Bounds by RLIMIT_FSIZE and the largest offset; set-ID bits go. */
+static int write_checks(struct file *f, struct iov_iter *from, int64_t pos)
+{
+	uint64_t limit = vfs_hooks.fsize_limit ? vfs_hooks.fsize_limit() : UINT64_MAX;
+
+	if (unlikely(limit != UINT64_MAX)) {
+		uint64_t at = pos;
+		if (f->flags & O_APPEND) {
+			struct kstat st;
+			int ret = vfs_fstat(f, &st);
+			if (ret)
+				return ret;
+			at = st.size;
+		}
+		if (at >= limit) {
+			if (vfs_hooks.send_sigxfsz)
+				vfs_hooks.send_sigxfsz();
+			return -EFBIG;
+		}
+		if (from->count > limit - at)
+			from->count = limit - at;
+	}
+	return inode_kill_privs(f->inode);
+}
+
+static ssize_t do_write(struct file *f, struct iov_iter *from, int64_t *pos)
+{
+	if (S_ISREG(f->inode->mode)) {
+		int ret = check_area(f, *pos, 0);
+		if (!ret && from->count) {
+			if (unlikely((uint64_t)*pos + from->count > INT64_MAX)) {
+				if (*pos == INT64_MAX)
+					return -EFBIG;
+				from->count = INT64_MAX - *pos;
+			}
+			ret = write_checks(f, from, *pos);
+		}
+		if (unlikely(ret))
+			return ret;
+	}
+	ssize_t n = f->ops->write(f, from, pos);
+	if (n > 0)
+		notify_file(f, IN_MODIFY);
+	return n;
+}
+
+ssize_t vfs_write(struct file *f, struct iov_iter *from, int64_t *pos)
+{
+	if (unlikely(!(f->mode & FMODE_WRITE)))
+		return -EBADF;
+	if (unlikely(!f->ops->write))
+		return -EINVAL;
+	if (unlikely(from->count > MAX_RW_COUNT))
+		from->count = MAX_RW_COUNT;
+	if (pos)
+		return do_write(f, from, pos);
+	int64_t p = 0;
+	if (f->ops->stream)
+		return do_write(f, from, &p);
+	bool locked = pos_lock(f);
+	p = f->pos;
+	ssize_t n = do_write(f, from, &p);
+	if (n >= 0)
+		f->pos = p;
+	pos_unlock(f, locked);
+	return n;
+}
+
+ssize_t kernel_read(struct file *f, void *buf, size_t n, int64_t off)
+{
+	size_t done = 0;
+
+	if (!f->ops->read)
+		return S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
+	while (done < n) {
+		struct iov_iter it;
+		iov_iter_kernel(&it, (char *)buf + done, n - done);
+		ssize_t r = f->ops->read(f, &it, &off);
+		iov_iter_done(&it);
+		if (r < 0)
+			return done ? (ssize_t)done : r;
+		if (!r)
+			break;
+		done += r;
+	}
+	return done;
+}
+
+unsigned vfs_poll(struct file *f, struct poll_table *pt)
+{
+	if (f->ops->poll)
+		return f->ops->poll(f, pt);
+	return EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM;
+}
+
+/* ---- seek ---- */
+
+int64_t generic_llseek(struct file *f, int64_t off, int whence)
+{
+	uint64_t size = 0;
+
+	if (whence != SEEK_SET && whence != SEEK_CUR) {
+		struct inode *i = f->inode;
+		if (i->ops->getattr) {
+			struct kstat st;
+			int ret = vfs_fstat(f, &st);
+			if (ret)
+				return ret;
+			size = st.size;
+		} else {
+			size = READ_ONCE(i->size);
+		}
+	}
+	switch (whence) {
+	case SEEK_SET:
+		break;
+	case SEEK_CUR:
+		if (!off)
+			return f->pos;
+		if (add_overflow(off, f->pos, &off))
+			return -EOVERFLOW;
+		break;
+	case SEEK_END:
+		if (add_overflow(off, (int64_t)size, &off))
+			return -EOVERFLOW;
+		break;
+	case SEEK_DATA: /* all of it is data, and there is a hole at the end */
+		if ((uint64_t)off >= size)
+			return -ENXIO;
+		break;
+	case SEEK_HOLE:
+		if ((uint64_t)off >= size)
+			return -ENXIO;
+		off = size;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (off < 0)
+		return -EINVAL;
+	f->pos = off;
+	return off;
+}
+
+int64_t noop_llseek(struct file *f, int64_t off, int whence) { return f->pos; }
+
+int64_t vfs_llseek(struct file *f, int64_t off, int whence)
+{
+	if (unlikely(f->ops->stream))
+		return -ESPIPE;
+	if (unlikely((unsigned)whence > SEEK_HOLE))
+		return -EINVAL;
+	if (unlikely(!f->ops->llseek && !f->ops->read && !f->ops->write && !f->ops->iterate))
+		return -ESPIPE;
+	bool locked = pos_lock(f);
+	int64_t r = f->ops->llseek ? f->ops->llseek(f, off, whence) : generic_llseek(f, off, whence);
+	pos_unlock(f, locked);
+	return r;
+}
+
+int vfs_readdir(struct file *f, struct dir_context *c)
+{
+	if (!f->ops->iterate)
+		return -ENOTDIR;
+	struct inode *i = f->inode;
+	sleeplock_lock(&f->pos_lock);
+	int ret = -ENOENT;
+	if (!i->dead) {
+		c->pos = f->pos;
+		ret = f->ops->iterate(f, c);
+		f->pos = c->pos;
+	}
+	sleeplock_unlock(&f->pos_lock);
+	return ret;
+}
+
+/* ---- sendfile, splice, copy_file_range ---- */
+
+#define COPY_CHUNK 65536UL
+
+ssize_t vfs_copy(struct file *in, int64_t *ipos, struct file *out, int64_t *opos, size_t len)
+{
+	size_t done = 0;
+	ssize_t ret = 0;
+
+	if (len > MAX_RW_COUNT)
+		len = MAX_RW_COUNT;
+	char *buf = malloc(MIN(len ? len : 1, COPY_CHUNK));
+	if (!buf)
+		return -ENOMEM;
+	while (done < len) {
+		struct iov_iter it;
+		iov_iter_kernel(&it, buf, MIN(len - done, COPY_CHUNK));
+		int64_t ip = ipos ? *ipos : 0;
+		ret = vfs_read(in, &it, ipos ? &ip : NULL);
+		iov_iter_done(&it);
+		if (ret <= 0)
+			break;
+		size_t n = ret, w = 0;
+		while (w < n) {
+			iov_iter_kernel(&it, buf + w, n - w);
+			ret = vfs_write(out, &it, opos);
+			iov_iter_done(&it);
+			if (ret <= 0)
+				break;
+			w += ret;
+		}
+		if (ipos)
+			*ipos += w;
+		else if (w < n && !in->ops->stream)
+			vfs_llseek(in, (int64_t)w - (int64_t)n, SEEK_CUR); /* what was not written stays unread */
+		done += w;
+		if (w < n || n < COPY_CHUNK)
+			break; /* an end of file, or a stream that has no more now: do not wait for more */
+	}
+	free(buf);
+	return done ? (ssize_t)done : ret;
+}
+
+/* ---- ioctl and F_SETFL ---- */
+
+#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_ASYNC | O_NOATIME)
+
+int vfs_set_flags(struct file *f, unsigned flags)
+{
+	unsigned old = f->flags;
+	int ret;
+
+	if ((flags & O_NOATIME) && !(old & O_NOATIME) && !inode_owner_or_capable(f->inode))
+		return -EPERM;
+	if ((flags & O_DIRECT) && !(old & O_DIRECT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
+		return -EINVAL;
+	if (f->ops->set_flags && (ret = f->ops->set_flags(f, flags)))
+		return ret;
+	if (((flags ^ old) & O_ASYNC) && f->ops->fasync) {
+		ret = f->ops->fasync(f, flags & O_ASYNC);
+		if (ret < 0)
+			return ret;
+	}
+	while (!atomic_compare_exchange_weak(&f->flags, &old, (old & ~SETFL_MASK) | (flags & SETFL_MASK)))
+		;
+	return 0;
+}
+
+long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg)
+{
+	int on, ret;
+
+	switch (cmd) {
+	case FIONBIO:
+		if (get_user(on, arg))
+			return -EFAULT;
+		if (on)
+			atomic_fetch_or(&f->flags, O_NONBLOCK);
+		else
+			atomic_fetch_and(&f->flags, ~O_NONBLOCK);
+		return 0;
+	case FIOASYNC:
+		if (get_user(on, arg))
+			return -EFAULT;
+		if (!!on != !!(f->flags & O_ASYNC)) {
+			if (!f->ops->fasync)
+				return -ENOTTY;
+			ret = f->ops->fasync(f, on);
+			if (ret < 0)
+				return ret;
+			if (on)
+				atomic_fetch_or(&f->flags, O_ASYNC);
+			else
+				atomic_fetch_and(&f->flags, ~O_ASYNC);
+		}
+		return 0;
+	case FIOQSIZE: {
+		struct kstat st;
+		int64_t size;
+		if (!S_ISREG(f->inode->mode) && !S_ISDIR(f->inode->mode) && !S_ISLNK(f->inode->mode))
+			return -ENOTTY;
+		if ((ret = vfs_fstat(f, &st)))
+			return ret;
+		size = st.size;
+		return put_user(size, arg);
+	}
+	}
+	if (f->ops->ioctl) {
+		long r = f->ops->ioctl(f, cmd, arg);
+		if (r != -ENOIOCTLCMD)
+			return r;
+	}
+	if (S_ISREG(f->inode->mode)) {
+		struct kstat st;
+		switch (cmd) {
+		case FIONREAD:
+			if ((ret = vfs_fstat(f, &st)))
+				return ret;
+			on = (int)((int64_t)st.size - f->pos);
+			return put_user(on, arg);
+		case 2: /* FIGETBSZ */
+			on = f->inode->sb->blksize;
+			return put_user(on, arg);
+		}
+	}
+	return -ENOTTY;
+}
