@@ -41,6 +41,13 @@ uint64_t shm_object_blocks(struct shm_object *o); /* 512-byte blocks really allo
 /* Copies between kernel memory and the object: bytes or -errno (-ENOSPC, -ENOMEM). Reads stop at the size; writes extend it. */
 ssize_t shm_object_read(struct shm_object *o, void *buf, size_t n, uint64_t off);
 ssize_t shm_object_write(struct shm_object *o, const void *buf, size_t n, uint64_t off);
+/* The same straight from or to a guest, without a bounce buffer while the object is on the heap. */
+struct iov_iter;
+ssize_t shm_object_read_iter(struct shm_object *o, struct iov_iter *to, uint64_t off);
+ssize_t shm_object_write_iter(struct shm_object *o, struct iov_iter *from, uint64_t off);
+/* memfd's F_SEAL_WRITE: -EBUSY while shared writable mappings exist; afterwards new ones are -EPERM. (Writes are the file's to refuse.) */
+int shm_object_seal_write(struct shm_object *o);
+bool shm_object_has_writable_maps(struct shm_object *o);
 int shm_object_truncate(struct shm_object *o, uint64_t size);
 int shm_object_fallocate(struct shm_object *o, int mode, uint64_t off, uint64_t len);
 int64_t shm_object_seek_data(struct shm_object *o, uint64_t off, bool hole);
@@ -57,6 +64,9 @@ struct vma; /* see vma.h for the layout; mm only */
 
 struct mm; /* counted: users (tasks) and references */
 
+/* Copies go to the host's idea of the memory, so what the kernel writes into a stub by copy_to_user() may still travel with the answer.
+ * A task that will not return to its guest (exit's clear_child_tid, robust lists) writes with mm_write(), which is immediate. */
+
 /* An empty address space around a fresh platform space. */
 struct mm *mm_create(struct platform *p, struct pl_space *space);
 /* fork: called before pl_space_fork with the map lock taken by mm_fork_begin (so that VMAs and host agree), and finished after. */
@@ -69,7 +79,9 @@ struct pl_space *mm_space(struct mm *mm);
 /* The current fiber's mm and thread (fiber_context) carry these out. Results as the system call's: address, 0 or -errno. May park. */
 struct mm_limits { uint64_t as, data, stack, memlock; }; /* bytes; soft limits of the caller */
 void mm_set_limits(struct mm *mm, const struct mm_limits *l); /* the task layer calls it at exec, fork and setrlimit */
-int64_t mm_mmap(struct mm *mm, uaddr_t addr, uint64_t len, int prot, int flags, struct mappable *m /* counted by mm, NULL = anonymous */,
+/* mm takes its own reference on m; the caller keeps his. exec maps the main stack with MAP_FIXED | MAP_GROWSDOWN | MAP_STACK: the first such
+ * mapping gets address space for all of RLIMIT_STACK, and grows without faults. m == NULL with MAP_SHARED: shared anonymous. */
+int64_t mm_mmap(struct mm *mm, uaddr_t addr, uint64_t len, int prot, int flags, struct mappable *m /* NULL = anonymous */,
 		uint64_t off, bool may_write /* file open for writing */, bool may_exec);
 int64_t mm_munmap(struct mm *mm, uaddr_t addr, uint64_t len);
 int64_t mm_mprotect(struct mm *mm, uaddr_t addr, uint64_t len, int prot);
@@ -90,6 +102,7 @@ struct mm_layout {
 	uaddr_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start, arg_end, env_start, env_end,
 		vdso, mmap_base;
 	void *exe;		      /* struct file *, counted through exe_put */
+	void (*exe_get)(void *exe);   /* set both: fork copies exe with it */
 	void (*exe_put)(void *exe);
 	uint64_t auxv[64];
 	unsigned auxc;
@@ -98,6 +111,10 @@ struct mm_layout {
 struct mm_layout *mm_layout(struct mm *mm);
 /* Choose an address (as mmap without a hint); 0 if none. mm.map_lock not held. */
 uaddr_t mm_find_gap(struct mm *mm, uint64_t len);
+/* Where exec puts the top of the stack: randomised as Linux's, above everything that mmap chooses. */
+uaddr_t mm_random_stack_top(struct mm *mm);
+/* Carry out the own thread's deferred orders now: before a ptrace stop, and before anybody looks at the memory from outside. May park. */
+void mm_settle(struct mm *mm);
 /* Map Bailey's vDSO and parameter page: 0 or -errno; layout.vdso is set. */
 int mm_map_vdso(struct mm *mm);
 

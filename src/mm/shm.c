@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shm.c: shared memory objects: the bytes under tmpfs files, memfds, System V segments and shared anonymous mappings.
+ *
+ * OVERVIEW: an object begins on the heap, where reads and writes are memcpy. It moves into a host memfd when it is first mapped or grows
+ * beyond HEAP_MAX, and stays there; reads and writes are then host calls, and what a guest writes through a mapping is seen by both.
+ * Pages never written (holes) of a heap object are known from a bitmap; a memfd's the host knows.
+ * LOCKS: lock guards everything on the heap and the move. fd is set once, with release order, after which the object needs no lock
+ * for data: the host's memfd has its own. size is only changed under lock. */
+#include "mm/uaccess.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEAP_MAX (1UL << 20)
+#define HEAP_PAGES (HEAP_MAX / GUEST_PAGE_SIZE)
+#define SHM_SIZE_MAX (INT64_MAX & ~(GUEST_PAGE_SIZE - 1))
+#define BOUNCE (64UL << 10)
+
+struct shm_object {
+	struct mappable mappable;
+	struct refcount ref;
+	uint64_t id;
+	struct mutex lock; /* RANK_MAPPING */
+	_Atomic int fd;	   /* -1: on the heap */
+	_Atomic uint64_t size;
+	char *heap;	   /* lock; heap_cap bytes, zero beyond size */
+	size_t heap_cap;
+	uint64_t present[HEAP_PAGES / 64]; /* lock; pages of the heap that were written */
+	unsigned writable_maps;		   /* lock */
+	bool sealed_write;		   /* lock */
+	char *name;
+	void (*describe)(void *arg, char *, size_t, uint64_t *, uint64_t *);
+	void *describe_arg;
+};
+
+static struct shm_object *of(struct mappable *m) { return container_of(m, struct shm_object, mappable); }
+static int object_fd(struct shm_object *o) { return atomic_load_explicit(&o->fd, memory_order_acquire); }
+
+static void mark_present(struct shm_object *o, uint64_t off, uint64_t len)
+{
+	for (uint64_t p = off / GUEST_PAGE_SIZE; len && p <= (off + len - 1) / GUEST_PAGE_SIZE; p++)
+		o->present[p / 64] |= 1ULL << p % 64;
+}
+
+static bool is_present(const struct shm_object *o, uint64_t page) { return o->present[page / 64] >> page % 64 & 1; }
+
+/* ---- the move into a memfd ---- */
+
+static int write_all(int fd, const char *p, size_t n, uint64_t off)
+{
+	while (n) {
+		ssize_t r = pwrite(fd, p, n, off);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r ? -errno : -ENOSPC;
+		p += r;
+		n -= r;
+		off += r;
+	}
+	return 0;
+}
+
+static int to_memfd_locked(struct shm_object *o)
+{
+	uint64_t size = o->size, off;
+	int fd, r = 0;
+
+	if (object_fd(o) >= 0)
+		return 0;
+	fd = memfd_create("bailey-shm", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, size))
+		r = -errno;
+	for (off = 0; !r && off < size; off += GUEST_PAGE_SIZE)
+		if (is_present(o, off / GUEST_PAGE_SIZE))
+			r = write_all(fd, o->heap + off, MIN(GUEST_PAGE_SIZE, size - off), off);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	free(o->heap);
+	o->heap = NULL;
+	o->heap_cap = 0;
+	atomic_store_explicit(&o->fd, fd, memory_order_release);
+	return 0;
+}
+
+/* Room on the heap for size bytes, or the move. */
+static int reserve_locked(struct shm_object *o, uint64_t size)
+{
+	size_t cap = o->heap_cap ? o->heap_cap : 512;
+	char *p;
+
+	if (size <= o->heap_cap)
+		return 0;
+	if (size > HEAP_MAX)
+		return to_memfd_locked(o);
+	while (cap < size)
+		cap *= 2;
+	p = realloc(o->heap, cap);
+	if (!p)
+		return -ENOMEM;
+	memset(p + o->heap_cap, 0, cap - o->heap_cap);
+	o->heap = p;
+	o->heap_cap = cap;
+	return 0;
+}
+
+/* ---- as something to map ---- */
+
+static void shm_get(struct mappable *m) { refcount_get(&of(m)->ref); }
+static void shm_put(struct mappable *m) { shm_object_put(of(m)); }
+
+static int shm_host_fd(struct mappable *m, uint64_t off, uint64_t len, bool shared_write, int *fd, uint64_t *host_off)
+{
+	struct shm_object *o = of(m);
+	int r = 0;
+
+	(void)len;
+	(void)shared_write;
+	if (object_fd(o) < 0) {
+		mutex_lock(&o->lock);
+		r = to_memfd_locked(o);
+		mutex_unlock(&o->lock);
+	}
+	*fd = object_fd(o);
+	*host_off = off;
+	return r;
+}
+
+static void shm_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
+{
+	struct shm_object *o = of(m);
+
+	*dev = 1;
+	*ino = o->id;
+	if (o->describe)
+		o->describe(o->describe_arg, buf, size, dev, ino);
+	else
+		snprintf(buf, size, "%s", o->name);
+}
+
+/* Kernel addresses are no identity to show, but good keys: the low bit pattern of a pointer leaves the top bit clear. */
+static uint64_t shm_id(struct mappable *m) { return (uintptr_t)of(m); }
+static uint64_t shm_size(struct mappable *m) { return shm_object_size(of(m)); }
+
+static int shm_mapped(struct mappable *m, bool shared_write)
+{
+	struct shm_object *o = of(m);
+	int r = 0;
+
+	if (!shared_write)
+		return 0;
+	mutex_lock(&o->lock);
+	if (o->sealed_write && !o->writable_maps)
+		r = -EPERM;
+	else
+		o->writable_maps++;
+	mutex_unlock(&o->lock);
+	return r;
+}
+
+static void shm_unmapped(struct mappable *m, bool shared_write)
+{
+	struct shm_object *o = of(m);
+
+	if (!shared_write)
+		return;
+	mutex_lock(&o->lock);
+	if (o->writable_maps)
+		o->writable_maps--;
+	mutex_unlock(&o->lock);
+}
+
+static const struct mappable_ops shm_ops = {
+	.get = shm_get,
+	.put = shm_put,
+	.host_fd = shm_host_fd,
+	.describe = shm_describe,
+	.id = shm_id,
+	.size = shm_size,
+	.mapped = shm_mapped,
+	.unmapped = shm_unmapped,
+};
+
+/* ---- life ---- */
+
+struct shm_object *shm_object_create(const char *name)
+{
+	struct shm_object *o = new(struct shm_object);
+
+	o->mappable.ops = &shm_ops;
+	refcount_init(&o->ref);
+	mutex_init(&o->lock, RANK_MAPPING);
+	o->fd = -1;
+	o->id = (uintptr_t)o >> 4 & 0xffffffff;
+	o->name = xstrdup(name ? name : "");
+	return o;
+}
+
+void shm_object_get(struct shm_object *o) { refcount_get(&o->ref); }
+
+void shm_object_put(struct shm_object *o)
+{
+	if (!refcount_put(&o->ref))
+		return;
+	if (o->fd >= 0)
+		close(o->fd);
+	free(o->heap);
+	free(o->name);
+	free(o);
+}
+
+struct mappable *shm_object_mappable(struct shm_object *o) { return &o->mappable; }
+
+void shm_object_set_describe(struct shm_object *o, void (*fn)(void *arg, char *, size_t, uint64_t *, uint64_t *), void *arg)
+{
+	o->describe_arg = arg;
+	o->describe = fn;
+}
+
+uint64_t shm_object_size(struct shm_object *o) { return atomic_load_explicit(&o->size, memory_order_acquire); }
+
+uint64_t shm_object_blocks(struct shm_object *o)
+{
+	uint64_t pages = 0;
+	struct stat st;
+	int fd = object_fd(o);
+
+	if (fd >= 0)
+		return fstat(fd, &st) ? 0 : st.st_blocks;
+	mutex_lock(&o->lock);
+	for (unsigned i = 0; i < ARRAY_SIZE(o->present); i++)
+		pages += __builtin_popcountll(o->present[i]);
+	mutex_unlock(&o->lock);
+	return pages * (GUEST_PAGE_SIZE / 512);
+}
+
+int shm_object_seal_write(struct shm_object *o)
+{
+	int r = -EBUSY;
+
+	mutex_lock(&o->lock);
+	if (!o->writable_maps) {
+		o->sealed_write = true;
+		r = 0;
+	}
+	mutex_unlock(&o->lock);
+	return r;
+}
+
+bool shm_object_has_writable_maps(struct shm_object *o)
+{
+	guard(mutex)(&o->lock);
+	return o->writable_maps != 0;
+}
+
+/* ---- data ---- */
+
+/* Bytes that a read at off may have: 0 at the end. */
+static size_t readable(struct shm_object *o, size_t n, uint64_t off)
+{
+	uint64_t size = shm_object_size(o);
+
+	return off >= size ? 0 : MIN(n, size - off);
+}
+
+ssize_t shm_object_read(struct shm_object *o, void *buf, size_t n, uint64_t off)
+{
+	ssize_t r;
+	int fd;
+
+	if (object_fd(o) < 0) {
+		guard(mutex)(&o->lock);
+		if (object_fd(o) < 0) {
+			uint64_t have;
+
+			n = readable(o, n, off);
+			/* A heap object may be sparse: what was never written may have no room. */
+			have = off < o->heap_cap ? MIN(n, o->heap_cap - off) : 0;
+			memcpy(buf, o->heap + off, have);
+			memset((char *)buf + have, 0, n - have);
+			return n;
+		}
+	}
+	fd = object_fd(o);
+	n = readable(o, n, off);
+	do
+		r = n ? pread(fd, buf, n, off) : 0;
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+/* Size must not go beyond what off_t holds. */
+static ssize_t clamp_write(size_t n, uint64_t off)
+{
+	if (off >= SHM_SIZE_MAX)
+		return -EFBIG;
+	return MIN(n, SHM_SIZE_MAX - off);
+}
+
+static void grow_size(struct shm_object *o, uint64_t size)
+{
+	if (size > o->size)
+		atomic_store_explicit(&o->size, size, memory_order_release);
+}
+
+ssize_t shm_object_write(struct shm_object *o, const void *buf, size_t n, uint64_t off)
+{
+	ssize_t r = clamp_write(n, off);
+	int fd;
+
+	if (r <= 0)
+		return r;
+	n = r;
+	mutex_lock(&o->lock);
+	if (object_fd(o) < 0) {
+		r = reserve_locked(o, off + n);
+		if (!r && object_fd(o) < 0) {
+			memcpy(o->heap + off, buf, n);
+			mark_present(o, off, n);
+			grow_size(o, off + n);
+			r = n;
+		}
+		if (r || object_fd(o) < 0)
+			goto out;
+	}
+	fd = object_fd(o);
+	do
+		r = pwrite(fd, buf, n, off);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		r = -errno;
+	else
+		grow_size(o, off + r);
+out:
+	mutex_unlock(&o->lock);
+	return r;
+}
+
+ssize_t shm_object_read_iter(struct shm_object *o, struct iov_iter *to, uint64_t off)
+{
+	size_t n = readable(o, to->count, off), done = 0, k;
+	char *bounce = NULL;
+	ssize_t r = 0;
+
+	if (!n)
+		return 0;
+	if (fiber_context()->mm)
+		mm_settle(fiber_context()->mm); /* it may park, which copies under the lock must not */
+	if (object_fd(o) < 0) {
+		mutex_lock(&o->lock);
+		if (object_fd(o) < 0) {
+			n = readable(o, n, off);
+			k = off < o->heap_cap ? MIN(n, o->heap_cap - off) : 0;
+			done = k ? copy_to_iter(o->heap + off, k, to) : 0;
+			mutex_unlock(&o->lock);
+			if (done == k && n > k)
+				done += iov_iter_zero(n - k, to);
+			return done || !n ? (ssize_t)done : -EFAULT;
+		}
+		mutex_unlock(&o->lock);
+	}
+	bounce = kzalloc(MIN(n, BOUNCE));
+	if (!bounce)
+		return -ENOMEM;
+	while (done < n) {
+		r = shm_object_read(o, bounce, MIN(n - done, BOUNCE), off + done);
+		if (r <= 0)
+			break;
+		k = copy_to_iter(bounce, r, to);
+		done += k;
+		if (k < (size_t)r) {
+			r = -EFAULT;
+			break;
+		}
+	}
+	free(bounce);
+	return done ? (ssize_t)done : r;
+}
+
+ssize_t shm_object_write_iter(struct shm_object *o, struct iov_iter *from, uint64_t off)
+{
+	ssize_t r = clamp_write(from->count, off);
+	size_t n, done = 0, k;
+	char *bounce;
+
+	if (r <= 0)
+		return r;
+	n = r;
+	if (fiber_context()->mm)
+		mm_settle(fiber_context()->mm);
+	if (object_fd(o) < 0 && off + n <= HEAP_MAX) {
+		mutex_lock(&o->lock);
+		if (object_fd(o) < 0) {
+			r = reserve_locked(o, off + n);
+			if (!r) {
+				/* Beyond the size the room must stay zero: a short copy leaves what it got behind the new size only. */
+				done = copy_from_iter(o->heap + off, n, from);
+				mark_present(o, off, done);
+				grow_size(o, off + done);
+				if (done < n && off + done >= o->size)
+					memset(o->heap + off + done, 0, n - done);
+				r = done ? (ssize_t)done : -EFAULT;
+			}
+			mutex_unlock(&o->lock);
+			return r;
+		}
+		mutex_unlock(&o->lock);
+	}
+	bounce = kzalloc(MIN(n, BOUNCE));
+	if (!bounce)
+		return -ENOMEM;
+	while (done < n) {
+		k = copy_from_iter(bounce, MIN(n - done, BOUNCE), from);
+		if (!k) {
+			r = -EFAULT;
+			break;
+		}
+		r = shm_object_write(o, bounce, k, off + done);
+		if (r <= 0)
+			break;
+		done += r;
+		if (k < BOUNCE && done < n) {
+			r = -EFAULT;
+			break;
+		}
+	}
+	free(bounce);
+	return done ? (ssize_t)done : r;
+}
+
+int shm_object_truncate(struct shm_object *o, uint64_t size)
+{
+	uint64_t old;
+	int r = 0;
+
+	if (size > SHM_SIZE_MAX)
+		return -EFBIG;
+	guard(mutex)(&o->lock);
+	old = o->size;
+	if (object_fd(o) < 0 && size > HEAP_MAX)
+		r = to_memfd_locked(o);
+	if (r)
+		return r;
+	if (object_fd(o) >= 0) {
+		if (ftruncate(object_fd(o), size))
+			return -errno;
+	} else if (size < old) {
+		if (size < o->heap_cap)
+			memset(o->heap + size, 0, MIN(o->heap_cap, old) - size);
+		for (uint64_t p = PAGE_UP(size) / GUEST_PAGE_SIZE; p < HEAP_PAGES; p++)
+			o->present[p / 64] &= ~(1ULL << p % 64);
+		if (!size) {
+			free(o->heap);
+			o->heap = NULL;
+			o->heap_cap = 0;
+		}
+	}
+	atomic_store_explicit(&o->size, size, memory_order_release);
+	return 0;
+}
+
+static int heap_fallocate_locked(struct shm_object *o, int mode, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len, p;
+	int r;
+
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		if (off < o->heap_cap)
+			memset(o->heap + off, 0, MIN(end, o->heap_cap) - off);
+		for (p = PAGE_UP(off) / GUEST_PAGE_SIZE; p < MIN(end / GUEST_PAGE_SIZE, HEAP_PAGES); p++)
+			o->present[p / 64] &= ~(1ULL << p % 64);
+		return 0;
+	}
+	r = reserve_locked(o, end);
+	if (r)
+		return r;
+	mark_present(o, off, len);
+	if (!(mode & FALLOC_FL_KEEP_SIZE))
+		grow_size(o, end);
+	return 0;
+}
+
+int shm_object_fallocate(struct shm_object *o, int mode, uint64_t off, uint64_t len)
+{
+	uint64_t end;
+	int r = 0;
+
+	/* As Linux's shmem: no collapse, insert or zero range. */
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+		return -EOPNOTSUPP;
+	if (!len || ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)))
+		return -EINVAL;
+	if (add_overflow(off, len, &end) || end > SHM_SIZE_MAX)
+		return -EFBIG;
+	guard(mutex)(&o->lock);
+	if (object_fd(o) < 0 && end > HEAP_MAX && !(mode & FALLOC_FL_PUNCH_HOLE))
+		r = to_memfd_locked(o);
+	if (r)
+		return r;
+	if (object_fd(o) < 0)
+		return heap_fallocate_locked(o, mode, off, len);
+	do
+		r = fallocate(object_fd(o), mode, off, len) ? -errno : 0;
+	while (r == -EINTR);
+	if (!r && !(mode & FALLOC_FL_KEEP_SIZE))
+		grow_size(o, end);
+	return r;
+}
+
+int64_t shm_object_seek_data(struct shm_object *o, uint64_t off, bool hole)
+{
+	uint64_t size, p;
+	off_t r;
+
+	guard(mutex)(&o->lock);
+	size = o->size;
+	if (off >= size)
+		return -ENXIO;
+	if (object_fd(o) >= 0) {
+		/* The descriptor's position is nobody's. */
+		r = lseek(object_fd(o), off, hole ? SEEK_HOLE : SEEK_DATA);
+		return r < 0 ? -errno : r;
+	}
+	for (p = off / GUEST_PAGE_SIZE; p * GUEST_PAGE_SIZE < size; p++)
+		if (is_present(o, p) != hole)
+			return MAX(off, p * GUEST_PAGE_SIZE);
+	return hole ? (int64_t)size : -ENXIO;
+}
