@@ -37,17 +37,63 @@ struct signal_handlers {
 struct sigqueue {
 	TAILQ_ENTRY(sigqueue) link;
 	siginfo_k info;
+	struct sigpending *on;	      /* the set that it is queued in; NULL: not queued */
 	struct thread_group *charged; /* counts against RLIMIT_SIGPENDING of this one; NULL: preallocated (timers) */
 	void (*delivered)(struct sigqueue *q); /* preallocated: called when dequeued or flushed, signal lock held */
 };
 struct sigpending { sigset_k set; TAILQ_HEAD(, sigqueue) queue; };
 
+/* LOCKS. What signal sending reads of the process tree changes under task_set.lock *and* the signal lock, so that either is enough to
+ * read it: thread_group.tasks and leader, task.exit_state, task.tg. A signal_handlers is type-stable: sighand_put() keeps freed ones on a
+ * list, because signal_lock() may touch one that exec has just swapped out. task.blocked is written by the own fiber only (signal lock).
+ *
+ * What the task layer calls, in a task's life:
+ *   new task        task_init_signals()            (zeroed struct task; clone: then task_clone_signals())
+ *   new group       tg_init_signals()
+ *   exec            task_exec_signals()            (after de-threading: own fiber, no locks; sighand_reset_exec() on the new sighand)
+ *   a thread exits  task_exit_signals_locked()     (sets exit_state INITIATED)
+ *   the last thread tg_flush_timers()              (no locks)
+ *   freeing         task_free_signals(), tg_free_signals()
+ */
+struct kernel;
 struct task;
 struct thread_group;
 struct process_group;
+void task_init_signals(struct task *t);
+/* clone: mask and alternate stack as CLONE_VM and CLONE_VFORK want them; CLONE_THREAD into a group that stops or dies. Called with
+ * task_set.lock and the signal lock of t->tg, when t->tg is set and t is in tg.tasks. */
+void task_clone_signals(struct task *t, struct task *parent, uint64_t clone_flags);
+void tg_init_signals(struct thread_group *tg);
+/* exec: alternate stack, restart block and rseq registration go, POSIX timers are deleted, pending signals stay. */
+void task_exec_signals(struct task *t);
+void sighand_reset_exec(struct signal_handlers *h, bool all /* CLONE_CLEAR_SIGHAND: ignored ones stay only if !all */);
+/* task_set.lock held; takes the signal lock: exit_state becomes INITIATED, the thread leaves group stops and hands on what it was sent.
+ * Returns true when this completed a group stop: the caller then notifies the parent (CLD_STOPPED). */
+bool task_exit_signals_locked(struct task *t);
+void task_free_signals(struct task *t);
+void tg_free_signals(struct thread_group *tg);
+void tg_flush_timers(struct thread_group *tg, bool exec /* only POSIX timers */); /* kernel/timer.h's work; may wait for a timer function */
+/* Signal lock held: the group dies with this wait status: every thread but `except` is killed. false if it was dying already. */
+bool tg_start_exit_locked(struct thread_group *tg, int status, struct task *except);
+/* Signal lock held: a private SIGKILL that nothing stops (siblings at exec and group exit). */
+void task_kill_locked(struct task *t);
+/* Robust futexes and PI futexes of a thread that ends or execs; own fiber, mm still there. */
+void futex_exit_robust(struct task *t);
+struct futex_self;
+void task_futex_self(struct task *t, struct futex_self *who); /* what PI futexes know a thread by */
+void kernel_init_futexes(struct kernel *k); /* from kernel_init(): k->futexes */
+/* Wake one waiter of a word of t's address space, shared or private (clear_child_tid). Own fiber. */
+void task_futex_wake(struct task *t, uaddr_t addr);
+
 void sigpending_init(struct sigpending *p);
 void signal_lock(struct task *t);   /* locks t->tg->sighand->lock, safe against exec's swap */
 void signal_unlock(struct task *t);
+
+#define sig_mask_default_ignore (SIGMASK(SIGCONT) | SIGMASK(SIGCHLD) | SIGMASK(SIGWINCH) | SIGMASK(SIGURG))
+#define sig_mask_stop (SIGMASK(SIGSTOP) | SIGMASK(SIGTSTP) | SIGMASK(SIGTTIN) | SIGMASK(SIGTTOU))
+#define sig_mask_core (SIGMASK(SIGQUIT) | SIGMASK(SIGILL) | SIGMASK(SIGTRAP) | SIGMASK(SIGABRT) | SIGMASK(SIGFPE) | SIGMASK(SIGSEGV) | \
+	SIGMASK(SIGBUS) | SIGMASK(SIGSYS) | SIGMASK(SIGXCPU) | SIGMASK(SIGXFSZ))
+#define sig_mask_synchronous (SIGMASK(SIGSEGV) | SIGMASK(SIGBUS) | SIGMASK(SIGILL) | SIGMASK(SIGTRAP) | SIGMASK(SIGFPE) | SIGMASK(SIGSYS))
 
 /* Send. Checks nothing about permission. `group`: to the process (any thread), else to that thread. Takes the signal lock.
  * 0 or -EAGAIN (real-time queue full); a task that is gone swallows it: 0. */
@@ -57,8 +103,12 @@ int tg_send_signal(struct thread_group *tg, const siginfo_k *info);
 /* A fault of the guest: forced, unblockable in effect (kills if blocked or ignored). Own fiber. */
 void task_force_signal(struct task *t, const siginfo_k *info);
 void siginfo_user(siginfo_k *i, int signo, int code, struct task *from /* NULL: kernel */, struct task *to);
-/* May `from` signal `to`? kill(2)'s rules. 0 or -EPERM */
+/* May `from` signal `to`? kill(2)'s rules. 0 or -EPERM. SIGCONT's session rule takes task_set.lock, _locked: the caller holds it. */
 int signal_permission(struct task *from, struct task *to, int signo);
+int signal_permission_locked(struct task *from, struct task *to, int signo);
+/* A preallocated entry (POSIX timers); signal lock held. false: ignored or dropped, q is not queued (delivered is not called). */
+bool sigqueue_send_locked(struct sigqueue *q, struct task *t, bool group);
+void sigqueue_remove_locked(struct sigqueue *q, struct thread_group *tg); /* if queued; delivered is not called */
 bool signal_pending(struct task *t); /* own fiber: an unblocked signal or a stop is waiting */
 /* sigprocmask's effect, with retargeting of shared signals; own fiber. */
 void task_set_blocked(struct task *t, sigset_k mask);
@@ -67,9 +117,32 @@ int task_set_user_sigmask(struct task *t, uaddr_t mask, uint64_t size);
 void task_restore_saved_mask(struct task *t); /* on the way out without delivery (result not a restart code) */
 /* Take one of `mask` from the private or shared queue (sigtimedwait, signalfd): its number or 0. */
 int task_dequeue_signal(struct task *t, sigset_k mask, siginfo_k *info);
+int signal_dequeue_locked(struct task *t, sigset_k mask, siginfo_k *info);
 /* run_interrupt's work: take signals, stop, deliver, end. Returns the next run state. */
 const struct run_state *task_deliver_signals(struct task *t);
 /* Remove these signals from the queues (SIGCONT discards stops...). signal lock held. */
 void sigpending_flush_mask(struct sigpending *p, sigset_k mask);
+
+/* sigtimedwait(2): the number, -EAGAIN at the deadline, -EINTR. */
+long task_sigtimedwait(struct task *t, sigset_k mask, siginfo_k *info, ktime_t deadline);
+long task_sigaction(struct task *t, int signo, const struct sigaction_k *act, struct sigaction_k *old);
+/* kill(2): by process, group, all. */
+long kill_something(struct task *t, const siginfo_k *info, int pid);
+/* One thread (tgid > 0: of that process) or, with `group`, the process of a thread. Permission is checked; signo 0 sends nothing. */
+long kill_thread(struct task *t, const siginfo_k *info, int tgid, int tid, bool group);
+/* stop.c */
+void task_set_stop(struct task *t, int kind /* enum stop_kind */); /* signal lock; STOP_NONE resumes */
+int task_stop_wait(struct task *t); /* own fiber, no locks: until the stop is over; -EINTR when killed meanwhile */
+bool task_external_stopped(struct task *t);
+void task_wait_external_stops(struct task *t); /* own fiber: until no pause holds it, or it is killed */
+void task_pause(struct task *t);   /* external stop of one task: counted */
+void task_unpause(struct task *t);
+/* sigframe.c: build the frame for a handler on regs and the task's alternate stack; 0 or -EFAULT. */
+struct pl_regs;
+int sigframe_setup(struct task *t, struct pl_regs *regs, const struct sigaction_k *ka, const siginfo_k *info, sigset_k mask);
+long sigframe_return(struct task *t); /* rt_sigreturn(2) */
+struct stack_k { uint64_t ss_sp; int32_t ss_flags, pad; uint64_t ss_size; };
+_Static_assert(sizeof(struct stack_k) == 24, "stack_t");
+int task_sigaltstack(struct task *t, const struct stack_k *ss, struct stack_k *old, uint64_t sp, uint64_t min_size);
 
 #endif

@@ -217,6 +217,7 @@ long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, co
 /* exit(2) of only this thread, and of the whole process (exit_group, fatal signals). status: as wait(2) shows it. In a system
  * call the task goes to run_exit afterwards (after_syscall is set); a run state returns &run_exit itself. Own fiber. */
 void task_exit(struct task *t, int status);
+long task_execve_user(struct task *t, int dfd, const char *name, uaddr_t argv, uaddr_t envp, int flags);
 void task_group_exit(struct task *t, int status); /* exit_group, fatal signals */
 void task_usage(struct task *t, struct task_usage *u); /* one thread so far */
 void group_usage(struct thread_group *tg, struct task_usage *u); /* whole process, task_set.lock taken inside */
