@@ -22,7 +22,7 @@
 /* What MAP_SHARED_VALIDATE knows (Linux LEGACY_MAP_MASK): everything else is EOPNOTSUPP. */
 #define KNOWN_MAP_FLAGS                                                                                                \
 	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED |      \
-	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | (0x3f << 26) | 0x4000000)
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | (int)(0x3fU << 26) | 0x4000000)
 
 /* ---- limits ---- */
 

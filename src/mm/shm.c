@@ -283,7 +283,8 @@ ssize_t shm_object_read(struct shm_object *o, void *buf, size_t n, uint64_t off)
 			n = readable(o, n, off);
 			/* A heap object may be sparse: what was never written may have no room. */
 			have = off < o->heap_cap ? MIN(n, o->heap_cap - off) : 0;
-			memcpy(buf, o->heap + off, have);
+			if (have)
+				memcpy(buf, o->heap + off, have);
 			memset((char *)buf + have, 0, n - have);
 			return n;
 		}
