@@ -54,6 +54,8 @@ void exit_notify_locked(struct task *t)
 		return;
 	if (t != tg->leader) {
 		t->exit_parent_notified = t->exit_parent_acked = true;
+		if (t->pid->exit_wait)
+			wait_queue_wake_all(t->pid->exit_wait, EPOLLIN | EPOLLRDNORM);
 		task_reap_locked(t);
 		return;
 	}
@@ -276,13 +278,11 @@ void task_mm_release(struct task *t, bool exec)
 	t->robust_list = 0;
 	if (t->clear_child_tid) {
 		uaddr_t addr = t->clear_child_tid;
+		uint32_t zero = 0;
 		t->clear_child_tid = 0;
-		if (!signaled) {
-			uint32_t zero = 0;
-			struct futex_key key;
-			if (put_user(zero, addr) == 0 && mm_futex_key(t->mm, addr, false, &key) == 0)
-				task_futex_wake(t, addr);
-		}
+		/* mm_write: this task does not return to its guest, so nothing may travel with an answer. */
+		if (!signaled && mm_write(t->mm, addr, &zero, sizeof(zero)) == sizeof(zero))
+			task_futex_wake(t, addr);
 	}
 	/* rseq is gone with the space; the platform no longer looks at it. */
 	t->rseq.addr = 0;

@@ -2,6 +2,7 @@
 /* internal.h: what the files of kernel/ share and nobody else calls. */
 #ifndef BAILEY_KERNEL_INTERNAL_H
 #define BAILEY_KERNEL_INTERNAL_H
+#include "kernel/pidfd.h"
 #include "kernel/systable.h"
 #include "kernel/task.h"
 #include <fcntl.h>
@@ -60,9 +61,10 @@ struct exec_args { /* strings packed one behind the other: argv, then envp */
 	size_t envoff; /* where envp starts in buf */
 };
 void exec_args_free(struct exec_args *a);
+int exec_args_reserve(struct exec_args *a, size_t more);
 int exec_args_add(struct exec_args *a, const char *s);
 int exec_args_from_user(struct task *t, struct exec_args *a, uaddr_t argv, uaddr_t envp);
-long exec_prepare(struct task *t, int dfd, const char *name, int flags, struct exec_args *args /* taken over */);
+long exec_prepare(struct task *t, int dfd, const char *name, int flags, struct exec_args *args /* taken over; NULL: from the guest */, uaddr_t argv, uaddr_t envp);
 int exec_load_first(struct task *t); /* the first process: on its fiber, before it runs */
 
 struct elf_image { /* a checked ELF file */
@@ -73,13 +75,13 @@ struct elf_image { /* a checked ELF file */
 	bool pie;
 };
 struct exec_state {
-	struct file *file;	  /* the program (after #!): counted, writing denied */
-	struct file *script;	  /* the first file, for AT_EXECFN's sake; NULL if the same */
 	char *filename;		  /* AT_EXECFN */
 	char *comm_from;	  /* whose last component becomes comm */
 	struct exec_args args;
 	struct elf_image elf, interp;
-	bool have_interp, exec_stack, secure;
+	bool have_interp, exec_stack, secure, path_inaccessible;
+	const char *script_name; /* borrowed: what a #! interpreter gets as its argument */
+	char *interp_name;	  /* owned: the last #! interpreter */
 	struct cred *cred;	  /* new credentials, counted */
 	struct pl_space *space;	  /* the new space, until it is installed */
 	struct pl_thread *thread;
@@ -90,9 +92,6 @@ int elf_read(struct file *f, const char head[256], bool interp, struct elf_image
 void elf_image_free(struct elf_image *img);
 int elf_load(struct task *t, struct exec_state *e); /* into the fiber's (new) mm */
 
-/* ---- pidfd.c ---- */
-int pidfd_file(struct pid *p, unsigned flags, struct file **out);
-struct pid *pidfd_pid(struct file *f); /* borrowed; NULL: not a pidfd */
 
 /* ---- rlimit.c ---- */
 void rlimits_apply(struct task *t); /* tell mm and fd table */

@@ -6,6 +6,7 @@
  * A thread group has one reference for each of its tasks, dropped when the task's memory goes.
  */
 #include "kernel/internal.h"
+#include <linux/capability.h>
 #include <pthread.h>
 
 /* Handler tables are type-stable: signal_lock() may touch one that exec has just swapped out, so their memory is kept for the next
@@ -144,6 +145,21 @@ void task_set_cred(struct task *t, struct cred *c)
 	if (t->fiber && t->fiber == fiber_self())
 		fiber_context()->cred = c;
 	cred_put(old);
+}
+
+bool task_may_access(struct task *t, struct task *o)
+{
+	if (t->tg == o->tg)
+		return true;
+	const struct cred *c = t->cred;
+	guard(mutex)(&o->lock);
+	const struct cred *oc = o->cred;
+	bool same = c->uid == oc->euid && c->uid == oc->suid && c->uid == oc->uid && c->gid == oc->egid && c->gid == oc->sgid &&
+		    c->gid == oc->gid;
+	bool dumpable = !o->mm || mm_layout(o->mm)->dumpable;
+	if (same && dumpable && (oc->permitted & ~c->permitted) == 0)
+		return true;
+	return ns_capable(c, oc->user_ns, CAP_SYS_PTRACE);
 }
 
 void task_will_block(struct task *t)

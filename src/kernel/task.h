@@ -200,6 +200,8 @@ void task_will_block(struct task *t);
 	})
 /* Make t look at work_pending soon: interrupts its sleep and kicks it out of guest code. Any thread. */
 void task_interrupt(struct task *t);
+/* ptrace(2)'s access check (PTRACE_MODE_ATTACH_REALCREDS) without YAMA: may t look into o? */
+bool task_may_access(struct task *t, struct task *o);
 /* Tell the parent's process that something happened for wait(2) to look at. task_set.lock held. */
 void task_wake_parent_locked(struct task *leader);
 /* Install new credentials (taken over): task.lock, the fiber's context and RLIMIT_NPROC's count in step. Own fiber. */

@@ -307,6 +307,7 @@ struct fd_table *fd_table_create(void);
 struct fd_table *fd_table_dup(struct fd_table *t, unsigned upto /* UINT32_MAX: all */);
 void fd_table_get(struct fd_table *t);
 void fd_table_put(struct fd_table *t);
+bool fd_table_shared(struct fd_table *t); /* another task has it too (or looks at it): exec copies it then */
 struct file *fd_get(struct fd_table *t, int fd);      /* counted, not O_PATH; NULL: EBADF */
 struct file *fd_get_raw(struct fd_table *t, int fd);  /* also O_PATH */
 /* The fast form, for the running task's own table: borrowed when the table is not shared, else counted.

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernel.c: one kernel: its start, its first process, what comes from outside. */
+#include "kernel/internal.h"
+#include "ipc/futex.h"
+#include "kernel/namespace.h"
+#include "kernel/rlimit.h"
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+uint64_t kernel_new_ns_ino(struct kernel *k) { return 0xf0000000UL + atomic_fetch_add(&k->next_ns_ino, 1); }
+
+/* A PI futex's owner by the number in the guest's word, for ipc/, which does not know tasks. */
+static uint64_t futex_owner_id(uint32_t tid)
+{
+	struct task *t = current, *o;
+	uint64_t id = 0;
+	mutex_lock(&t->kernel->tasks.lock);
+	struct pid *p = pidns_find_locked(task_pid_ns(t), tid);
+	o = p ? p->task : NULL;
+	if (o && o->exit_state == TASK_EXIT_NONE)
+		id = p->unique;
+	mutex_unlock(&t->kernel->tasks.lock);
+	return id;
+}
+
+int kernel_init(const struct kernel_options *o, struct kernel **out)
+{
+	struct kernel *k = new(struct kernel);
+	k->sched = o->sched;
+	k->platform = o->platform;
+	k->syscalls = o->syscalls;
+	mutex_init(&k->tasks.lock, RANK_TASK_SET);
+	k->tasks.max_tasks = o->max_pids;
+	k->boot_time = ktime_mono();
+	k->memory_limit = o->memory_limit;
+	k->strace = o->strace_fd >= 0;
+	k->strace_fd = o->strace_fd;
+	k->yama_scope = 0;
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	k->ncpus = n < 1 ? 1 : n > 1024 ? 1024 : n;
+	if (getrandom(k->random_boot_id, sizeof(k->random_boot_id), GRND_NONBLOCK) != sizeof(k->random_boot_id))
+		k->random_boot_id[0] = ktime_mono();
+	k->root_user_ns = user_ns_create_root();
+	k->root_uts = uts_ns_create(k, NULL, k->root_user_ns);
+	k->hostname = xstrdup(o->hostname ? o->hostname : "bailey");
+	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);
+	strncpy(k->root_uts->domainname, "(none)", sizeof(k->root_uts->domainname) - 1);
+	k->tasks.root = pidns_create(k, NULL, k->root_user_ns);
+	k->futexes = futex_table_create(futex_owner_id);
+	*out = k;
+	return 0;
+}
+
+/* Set up t's files, directory and namespaces, borrowed things counted. */
+static int first_context(struct kernel *k, struct task *t, const struct process_options *o)
+{
+	struct path root, cwd;
+	t->fdt = o->fdt;
+	mount_ns_get(o->mnt_ns);
+	t->mnt_ns = o->mnt_ns;
+	uts_ns_get(k->root_uts);
+	t->uts = k->root_uts;
+	pidns_get(k->tasks.root);
+	t->pid_ns_for_children = k->tasks.root;
+	t->cred = cred_get(o->cred);
+	mount_ns_root(o->mnt_ns, &root);
+	t->fs = fs_context_create(&root);
+	path_put(&root);
+	task_set_fiber_context(t, fiber_self());
+	if (o->cwd) {
+		int r = path_lookup(AT_FDCWD_, o->cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &cwd);
+		if (r)
+			return r;
+		mutex_lock(&t->fs->lock);
+		struct path old = t->fs->cwd;
+		t->fs->cwd = cwd;
+		mutex_unlock(&t->fs->lock);
+		path_put(&old);
+	}
+	return 0;
+}
+
+static void drop_first(struct task *t)
+{
+	fd_table_put(t->fdt);
+	if (t->fs)
+		fs_context_put(t->fs);
+	t->fdt = NULL;
+	t->fs = NULL;
+	namespaces_put(t);
+	task_put(t);
+}
+
+int kernel_create_process(struct kernel *k, const struct process_options *o, struct thread_group **out)
+{
+	struct fiber_context *ctx = fiber_context(), saved = *ctx;
+	struct task *t = task_alloc(k);
+	struct thread_group *tg = tg_alloc(k, sighand_alloc());
+	t->tg = tg;
+	rlimits_default(tg);
+	for (int i = 0; i < RLIM_NLIMITS && i < 16; i++)
+		if (o->rlimits[i][0] || o->rlimits[i][1]) {
+			tg->limits[i].rlim_cur = o->rlimits[i][0];
+			tg->limits[i].rlim_max = o->rlimits[i][1];
+		}
+	for (int cpu = 0; cpu < k->ncpus; cpu++)
+		t->cpu_mask[cpu / 64] |= 1ULL << (cpu % 64);
+	t->timer_slack = 50000;
+	t->sas_ss_flags = 2; /* SS_DISABLE */
+	t->ioprio = 0;
+	int r = first_context(k, t, o);
+	if (!r)
+		r = task_execve(t, NULL, AT_FDCWD_, o->filename, (char **)o->argv, (char **)o->envv, 0);
+	*ctx = saved;
+	if (r) {
+		drop_first(t);
+		return r;
+	}
+	t->after_syscall = NULL;
+	t->thread = t->exec->thread;
+	t->mm = t->exec->mm;
+	t->exec->thread = NULL;
+	t->exec->mm = NULL;
+	t->start.exec = true;
+	snprintf(t->comm, sizeof(t->comm), "bailey-init");
+
+	mutex_lock(&k->tasks.lock);
+	BUG_ON(pid_alloc_locked(k->tasks.root, NULL, 0, &t->pid));
+	k->tasks.ntasks++;
+	t->counted = true;
+	uid_count_add_locked(k, t->cred->uid, 1);
+	t->counted_uid = t->cred->uid;
+	t->uid_counted = true;
+	tg->pid = t->pid;
+	pid_get(t->pid);
+	tg->is_init = t->pid->numbers[0].nr == 1;
+	tg->leader = t;
+	tg->termination_signal = SIGCHLD;
+	TAILQ_INSERT_TAIL(&tg->tasks, t, tg_link);
+	tg->ntasks = tg->nlive = tg->nactive = 1;
+	t->pid->task = t;
+	k->tasks.root->ntasks++;
+	k->tasks.root->init = t;
+	session_create_locked(tg);
+	k->init = tg;
+	mutex_unlock(&k->tasks.lock);
+
+	t->fiber = fiber_create(k->sched, -1, t->comm, task_main, t);
+	BUG_ON(!t->fiber);
+	refcount_get(&t->ref);
+	task_set_fiber_context(t, t->fiber);
+	if (o->foreground_tty && k->tty_set_controlling) {
+		struct file *f = fd_get(t->fdt, 0);
+		if (f) {
+			k->tty_set_controlling(tg, f);
+			file_put(f);
+		}
+	}
+	*out = tg;
+	return 0;
+}
+
+void kernel_start(struct kernel *k)
+{
+	mutex_lock(&k->tasks.lock);
+	struct task *t = k->init ? k->init->leader : NULL;
+	struct fiber *f = t ? t->fiber : NULL;
+	mutex_unlock(&k->tasks.lock);
+	BUG_ON(!f);
+	fiber_wake(f);
+}
+
+void kernel_send_external_signal(struct kernel *k, int signo, bool foreground_group)
+{
+	siginfo_k info = { .si_signo = signo, .si_code = SI_KERNEL };
+	struct thread_group *init = NULL;
+	struct process_group *fg = NULL;
+	mutex_lock(&k->tasks.lock);
+	if (k->init) {
+		init = k->init;
+		tg_get(init);
+		if (foreground_group && init->pgrp) {
+			fg = init->pgrp->session->foreground;
+			if (!fg)
+				fg = init->pgrp;
+			pgrp_get(fg);
+		}
+	}
+	mutex_unlock(&k->tasks.lock);
+	if (fg) {
+		pgrp_send_signal(fg, &info);
+		pgrp_put(fg);
+	} else if (init) {
+		tg_send_signal(init, &info);
+	}
+	if (init)
+		tg_put(init);
+}
+
+/* Every task of the kernel; task_set.lock held. */
+static void for_each_task(struct kernel *k, void (*fn)(struct task *t))
+{
+	struct pid_namespace *ns = k->tasks.root;
+	for (int nr = 1; nr < ns->map_size; nr++)
+		if (ns->map[nr] && ns->map[nr]->task)
+			fn(ns->map[nr]->task);
+}
+
+static void wake_task(struct task *t)
+{
+	mutex_lock(&t->lock);
+	if (t->fiber)
+		fiber_wake(t->fiber);
+	mutex_unlock(&t->lock);
+}
+
+void kernel_pause(struct kernel *k)
+{
+	guard(mutex)(&k->tasks.lock);
+	if (k->tasks.stop_count++ == 0)
+		for_each_task(k, task_interrupt);
+}
+
+void kernel_unpause(struct kernel *k)
+{
+	guard(mutex)(&k->tasks.lock);
+	BUG_ON(!k->tasks.stop_count);
+	if (--k->tasks.stop_count == 0)
+		for_each_task(k, wake_task);
+}
