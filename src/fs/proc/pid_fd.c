@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pid_fd.c: /proc/PID/{fd,fdinfo,exe,cwd,root,ns}: links that lead to objects, not to names. */
+#include "fs/proc/proc_internal.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+static struct file *node_file(struct pnode *n)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct fd_table *fdt __free(fdt) = NULL;
+
+	if (!t)
+		return NULL;
+	fdt = task_fdt_get(t);
+	return fdt ? fd_get_raw(fdt, (int)n->n) : NULL;
+}
+
+/* Own threads always, others by the ptrace check. */
+int proc_fd_may(struct pnode *n, int mask)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	if (t->tg == current->tg)
+		return 1; /* whatever the owner is, as proc_fd_permission() says */
+	return proc_may_access(t);
+}
+
+static int fd_link(struct pnode *n, struct path *out)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct file *f;
+
+	if (!t || proc_may_access(t))
+		return -EACCES;
+	f = node_file(n);
+	if (!f)
+		return -ENOENT;
+	*out = f->path;
+	path_get(out);
+	file_put(f);
+	return 0;
+}
+
+static ssize_t fd_readlink(struct pnode *n, char *buf, size_t size)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct file *f;
+	char *tmp;
+	ssize_t r;
+
+	if (!t || proc_may_access(t))
+		return -EACCES;
+	f = node_file(n);
+	if (!f)
+		return -ENOENT;
+	tmp = xzalloc(4096);
+	r = file_d_path(f, tmp, 4096);
+	if (r > 0) {
+		r = MIN((size_t)r, size);
+		memcpy(buf, tmp, r);
+	}
+	free(tmp);
+	file_put(f);
+	return r;
+}
+
+static int fd_fill(struct pnode *n)
+{
+	struct file *f = node_file(n);
+	struct task *t __free(task) = pnode_task(n);
+
+	if (f) { /* the mode of the link tells how the file is open */
+		n->inode->mode = S_IFLNK | (f->mode & FMODE_READ ? 0500 : 0) | (f->mode & FMODE_WRITE ? 0300 : 0);
+		file_put(f);
+	}
+	if (t) {
+		struct cred *c __free(cred) = task_cred_get(t);
+
+		n->inode->uid = c->euid;
+		n->inode->gid = c->egid;
+	}
+	n->inode->size = 64;
+	return 0;
+}
+
+static int show_fdinfo(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct fd_table *fdt __free(fdt) = NULL;
+	struct file *f;
+	struct kstat st;
+	int cloexec;
+
+	if (!t)
+		return -ENOENT;
+	fdt = task_fdt_get(t);
+	f = fdt ? fd_get_raw(fdt, (int)n->n) : NULL;
+	if (!f)
+		return -ENOENT;
+	cloexec = fd_get_cloexec(fdt, (int)n->n);
+	memset(&st, 0, sizeof(st));
+	vfs_fstat(f, &st);
+	strbuf_printf(b, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%llu\nino:\t%llu\n", (long long)f->pos,
+		      f->flags | 0100000 /* O_LARGEFILE */ | (cloexec > 0 ? O_CLOEXEC : 0), (unsigned long long)st.mnt_id,
+		      (unsigned long long)st.ino);
+	if (f->ops && f->ops->show_fdinfo && !(f->mode & FMODE_PATH)) {
+		char *more = xzalloc(8192);
+
+		f->ops->show_fdinfo(f, more, 8192);
+		strbuf_write(b, more, strnlen(more, 8191));
+		free(more);
+	}
+	file_put(f);
+	return 0;
+}
+
+static int fdinfo_fill(struct pnode *n)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (t) {
+		struct cred *c __free(cred) = task_cred_get(t);
+
+		n->inode->uid = c->euid;
+		n->inode->gid = c->egid;
+	}
+	return 0;
+}
+
+static const struct pentry fd_entry = { .name = "", .mode = S_IFLNK | 0700, .get_link = fd_link, .readlink = fd_readlink, .fill = fd_fill };
+static const struct pentry fdinfo_entry = { .name = "", .mode = S_IFREG | 0444, .show = show_fdinfo, .fill = fdinfo_fill };
+
+static int lookup_fd(struct pnode *dir, const char *name, const struct pentry *e, struct inode **out)
+{
+	struct task *t __free(task) = pnode_task(dir);
+	struct fd_table *fdt __free(fdt) = NULL;
+	struct file *f;
+	uint64_t fd = 0;
+
+	if (!t || !*name || (*name == '0' && name[1]))
+		return -ENOENT;
+	for (const char *s = name; *s; s++) {
+		if (*s < '0' || *s > '9' || (fd = fd * 10 + (*s - '0')) > INT32_MAX)
+			return -ENOENT;
+	}
+	fdt = task_fdt_get(t);
+	f = fdt ? fd_get_raw(fdt, (int)fd) : NULL;
+	if (!f)
+		return -ENOENT;
+	file_put(f);
+	*out = pseudo_inode(dir->inode->sb, dir, e, name, dir->pid, fd);
+	return 0;
+}
+
+int proc_fd_lookup(struct pnode *dir, const char *name, struct inode **out) { return lookup_fd(dir, name, &fd_entry, out); }
+int proc_fdinfo_lookup(struct pnode *dir, const char *name, struct inode **out) { return lookup_fd(dir, name, &fdinfo_entry, out); }
+
+int proc_fd_iterate(struct pnode *dir, struct dir_context *c)
+{
+	struct task *t __free(task) = pnode_task(dir);
+	struct fd_table *fdt __free(fdt) = NULL;
+	unsigned type = dir->e->lookup == proc_fd_lookup ? DT_LNK : DT_REG;
+	char name[16];
+	int fd;
+
+	if (!t)
+		return -ENOENT;
+	fdt = task_fdt_get(t);
+	while (fdt && (fd = fd_next(fdt, c->pos - PSEUDO_DYN)) >= 0) {
+		int n = snprintf(name, sizeof(name), "%d", fd);
+
+		if (!c->emit(c, name, n, fd + 0x20000ULL, type, PSEUDO_DYN + fd + 1))
+			return 0;
+		c->pos = PSEUDO_DYN + fd + 1;
+	}
+	return 0;
+}
+
+/* ---- exe, cwd, root ---- */
+
+int proc_exe_link(struct pnode *n, struct path *out)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct mm *mm __free(mm) = NULL;
+	struct file *exe;
+
+	if (!t)
+		return -ENOENT;
+	if (proc_may_access(t))
+		return -EACCES;
+	mm = task_mm_get(t);
+	exe = mm ? mm_layout(mm)->exe : NULL;
+	if (!exe)
+		return -ENOENT;
+	*out = exe->path;
+	path_get(out);
+	return 0;
+}
+
+static int fs_link(struct pnode *n, struct path *out, bool root)
+{
+	struct task *t __free(task) = pnode_task(n);
+	int r = -ENOENT;
+
+	if (!t)
+		return -ENOENT;
+	if (proc_may_access(t))
+		return -EACCES;
+	mutex_lock(&t->lock);
+	if (t->fs) {
+		mutex_lock(&t->fs->lock);
+		*out = root ? t->fs->root : t->fs->cwd;
+		path_get(out);
+		mutex_unlock(&t->fs->lock);
+		r = 0;
+	}
+	mutex_unlock(&t->lock);
+	return r;
+}
+
+int proc_cwd_link(struct pnode *n, struct path *out) { return fs_link(n, out, false); }
+int proc_root_link(struct pnode *n, struct path *out) { return fs_link(n, out, true); }
+
+ssize_t proc_path_readlink(struct pnode *n, char *buf, size_t size)
+{
+	struct path p;
+	char *tmp;
+	ssize_t r = n->e->get_link(n, &p);
+
+	if (r)
+		return r;
+	tmp = xzalloc(4096);
+	r = d_path(&p, NULL, tmp, 4096);
+	path_put(&p);
+	if (r > 0) {
+		r = MIN((size_t)r, size);
+		memcpy(buf, tmp, r);
+	}
+	free(tmp);
+	return r;
+}
+
+/* ---- ns: which namespaces; the links are read, not opened (there is no nsfs file yet) ---- */
+
+enum { NS_CGROUP, NS_IPC, NS_MNT, NS_NET, NS_PID, NS_PID_CHILDREN, NS_TIME, NS_TIME_CHILDREN, NS_USER, NS_UTS };
+
+static ssize_t ns_readlink(struct pnode *n, char *buf, size_t size)
+{
+	struct task *t __free(task) = pnode_task(n);
+	uint64_t ino = 0;
+	const char *kind = n->e->name;
+	char s[64];
+	int len;
+
+	if (!t)
+		return -ENOENT;
+	if (proc_may_access(t))
+		return -EACCES;
+	if (n->e->arg == NS_PID || n->e->arg == NS_PID_CHILDREN)
+		kind = "pid";
+	mutex_lock(&t->lock);
+	switch (n->e->arg) {
+	case NS_UTS: ino = t->uts ? t->uts->ns_ino : 0; break;
+	case NS_USER: ino = t->cred ? t->cred->user_ns->ns_ino : 0; break;
+	case NS_PID_CHILDREN: ino = t->pid_ns_for_children ? t->pid_ns_for_children->ns_ino : 0; break;
+	case NS_PID: ino = t->pid ? t->pid->numbers[t->pid->level].ns->ns_ino : 0; break;
+	}
+	mutex_unlock(&t->lock);
+	if (!ino)
+		return -ENOENT;
+	len = snprintf(s, sizeof(s), "%s:[%llu]", kind, (unsigned long long)ino);
+	len = MIN((size_t)len, size);
+	memcpy(buf, s, len);
+	return len;
+}
+
+#define NS(n, a) { .name = n, .mode = S_IFLNK | 0777, .readlink = ns_readlink, .fill = fdinfo_fill, .arg = a }
+const struct pentry proc_ns_table[] = {
+	NS("pid", NS_PID),
+	NS("pid_for_children", NS_PID_CHILDREN),
+	NS("user", NS_USER),
+	NS("uts", NS_UTS),
+	{ 0 },
+};

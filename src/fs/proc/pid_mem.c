@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pid_mem.c: /proc/PID/{maps,smaps,smaps_rollup,cmdline,environ,auxv,mem}. */
+#include "fs/proc/proc_internal.h"
+#include <stdio.h>
+
+static unsigned dev_major(uint64_t d) { return ((d >> 8) & 0xfff) | ((d >> 32) & ~0xfffu); }
+static unsigned dev_minor(uint64_t d) { return (d & 0xff) | ((d >> 12) & ~0xffu); }
+
+static void map_line(struct strbuf *b, const struct vma_info *v)
+{
+	size_t start = b->len;
+
+	strbuf_printf(b, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)v->start, (unsigned long long)v->end,
+		      v->flags & VMA_READ ? 'r' : '-', v->flags & VMA_WRITE ? 'w' : '-', v->flags & VMA_EXEC ? 'x' : '-',
+		      v->flags & VMA_SHARED ? 's' : 'p', (unsigned long long)v->off, dev_major(v->dev), dev_minor(v->dev),
+		      (unsigned long long)v->ino);
+	if (v->name && v->name[0]) {
+		while (b->len - start < 73)
+			strbuf_write(b, " ", 1);
+		for (const char *s = v->name; *s; s++) {
+			if (*s == '\n')
+				strbuf_write(b, "\\012", 4);
+			else
+				strbuf_write(b, s, 1);
+		}
+	}
+	strbuf_write(b, "\n", 1);
+}
+
+struct maps_arg { struct strbuf *b; uint64_t first, last; };
+
+static bool maps_vma(void *arg, const struct vma_info *v)
+{
+	map_line(((struct maps_arg *)arg)->b, v);
+	return true;
+}
+
+static void smap_body(struct strbuf *b, uint64_t size, bool header)
+{
+	static const char *const zero[] = { "Rss", "Pss", "Pss_Dirty", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty",
+					    "Referenced", "Anonymous", "KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped",
+					    "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss", "Locked" };
+	char name[32];
+
+	if (header)
+		strbuf_printf(b, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n", (unsigned long long)size >> 10, 4, 4);
+	for (unsigned i = 0; i < ARRAY_SIZE(zero); i++) {
+		snprintf(name, sizeof(name), "%s:", zero[i]);
+		strbuf_printf(b, "%-15s %8d kB\n", name, 0);
+	}
+}
+
+static bool smaps_vma(void *arg, const struct vma_info *v)
+{
+	static const struct { unsigned flag; char s[3]; } names[] = {
+		{ VMA_READ, "rd" }, { VMA_WRITE, "wr" }, { VMA_EXEC, "ex" }, { VMA_SHARED, "sh" }, { VMA_MAYREAD, "mr" }, { VMA_MAYWRITE, "mw" },
+		{ VMA_MAYEXEC, "me" }, { VMA_GROWSDOWN, "gd" }, { VMA_LOCKED, "lo" }, { VMA_DONTFORK, "dc" }, { VMA_NORESERVE, "nr" },
+		{ VMA_DONTDUMP, "dd" }, { VMA_WIPEONFORK, "wf" },
+	};
+	struct strbuf *b = ((struct maps_arg *)arg)->b;
+
+	map_line(b, v);
+	smap_body(b, v->end - v->start, true);
+	strbuf_printf(b, "THPeligible:           0\nVmFlags: ");
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (v->flags & names[i].flag)
+			strbuf_printf(b, "%s ", names[i].s);
+	strbuf_printf(b, "\n");
+	return true;
+}
+
+static bool range_vma(void *arg, const struct vma_info *v)
+{
+	struct maps_arg *a = arg;
+
+	if (!a->first)
+		a->first = v->start;
+	a->last = v->end;
+	return true;
+}
+
+/* Permission was checked at open by the entry's `may`; exec of a privileged program since then is checked again. */
+static int node_mm(struct pnode *n, struct mm **mm)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	if (proc_may_access(t))
+		return -EACCES;
+	*mm = task_mm_get(t);
+	return 0;
+}
+
+int proc_show_maps(struct pnode *n, struct strbuf *b)
+{
+	struct mm *mm __free(mm) = NULL;
+	struct maps_arg a = { .b = b };
+	int r = node_mm(n, &mm);
+
+	if (!r && mm)
+		mm_for_each_vma(mm, maps_vma, &a);
+	return r;
+}
+
+int proc_show_smaps(struct pnode *n, struct strbuf *b)
+{
+	struct mm *mm __free(mm) = NULL;
+	struct maps_arg a = { .b = b };
+	int r = node_mm(n, &mm);
+
+	if (!r && mm)
+		mm_for_each_vma(mm, smaps_vma, &a);
+	return r;
+}
+
+int proc_show_smaps_rollup(struct pnode *n, struct strbuf *b)
+{
+	struct mm *mm __free(mm) = NULL;
+	struct maps_arg a = { .b = b };
+	struct vma_info v = { .name = "[rollup]" };
+	int r = node_mm(n, &mm);
+
+	if (r || !mm)
+		return r;
+	mm_for_each_vma(mm, range_vma, &a);
+	v.start = a.first;
+	v.end = a.last;
+	map_line(b, &v);
+	smap_body(b, 0, false);
+	return 0;
+}
+
+/* ---- argument and environment strings: the process's memory as it is now ---- */
+
+static int copy_range(struct mm *mm, struct strbuf *b, uaddr_t start, uaddr_t end, size_t max)
+{
+	char *page;
+
+	if (end <= start)
+		return 0;
+	if (end - start > max)
+		end = start + max;
+	page = xzalloc(4096);
+	while (start < end) {
+		size_t n = MIN(4096 - start % 4096, end - start), got = mm_read(mm, page, start, n);
+
+		strbuf_write(b, page, got);
+		if (got < n)
+			break;
+		start += n;
+	}
+	free(page);
+	return 0;
+}
+
+int proc_show_cmdline(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct mm *mm __free(mm) = NULL;
+	struct mm_layout *l;
+
+	if (!t)
+		return -ESRCH;
+	mm = task_mm_get(t);
+	if (!mm)
+		return 0;
+	l = mm_layout(mm);
+	copy_range(mm, b, l->arg_start, l->arg_end, 4u << 20);
+	/* A program that overwrote the end of its arguments (setproctitle) goes on in the environment, up to a NUL. */
+	if (b->len && b->s[b->len - 1] && l->env_end > l->arg_end) {
+		size_t i;
+
+		copy_range(mm, b, l->arg_end, l->env_end, 4096);
+		for (i = strnlen(b->s, b->len); i < b->len && b->s[i]; i++)
+			;
+		b->len = MIN(i + 1, b->len);
+	}
+	return 0;
+}
+
+int proc_show_environ(struct pnode *n, struct strbuf *b)
+{
+	struct mm *mm __free(mm) = NULL;
+	int r = node_mm(n, &mm);
+
+	if (r || !mm)
+		return r;
+	return copy_range(mm, b, mm_layout(mm)->env_start, mm_layout(mm)->env_end, 4u << 20);
+}
+
+int proc_show_auxv(struct pnode *n, struct strbuf *b)
+{
+	struct mm *mm __free(mm) = NULL;
+	struct mm_layout *l;
+	int r = node_mm(n, &mm);
+
+	if (r || !mm)
+		return r;
+	l = mm_layout(mm);
+	for (unsigned i = 0; i + 1 < ARRAY_SIZE(l->auxv); i += 2) {
+		strbuf_write(b, &l->auxv[i], 16);
+		if (!l->auxv[i])
+			break;
+	}
+	return 0;
+}
+
+/* ---- mem: the address space that the process had at open ---- */
+
+#define MEM_CHUNK (64u << 10)
+
+static ssize_t mem_rw(struct file *f, struct iov_iter *it, int64_t *pos, bool write)
+{
+	struct mm *mm = f->private;
+	ssize_t done = 0;
+	char *buf;
+
+	if (!mm || !it->count)
+		return 0;
+	buf = malloc(MEM_CHUNK);
+	if (!buf)
+		return -ENOMEM;
+	while (it->count) {
+		size_t n = MIN(it->count, MEM_CHUNK), got;
+
+		if (write) {
+			n = copy_from_iter(buf, n, it);
+			if (!n) {
+				done = done ? done : -EFAULT;
+				break;
+			}
+			got = mm_write(mm, *pos, buf, n);
+		} else {
+			got = mm_read(mm, buf, *pos, n);
+			if (got) {
+				size_t c = copy_to_iter(buf, got, it);
+
+				if (!c) {
+					done = done ? done : -EFAULT;
+					break;
+				}
+				got = c;
+			}
+		}
+		*pos += got;
+		done += got;
+		if (got < n) {
+			if (!done)
+				done = -EIO;
+			break;
+		}
+	}
+	free(buf);
+	return done;
+}
+
+static ssize_t mem_read(struct file *f, struct iov_iter *to, int64_t *pos) { return mem_rw(f, to, pos, false); }
+static ssize_t mem_write(struct file *f, struct iov_iter *from, int64_t *pos) { return mem_rw(f, from, pos, true); }
+
+static int64_t mem_llseek(struct file *f, int64_t off, int whence)
+{
+	if (whence == SEEK_CUR)
+		off += f->pos;
+	else if (whence != SEEK_SET)
+		return -EINVAL;
+	return f->pos = off; /* an address: the sign says nothing */
+}
+
+static void mem_release(struct file *f)
+{
+	if (f->private)
+		mm_put(f->private);
+}
+
+static const struct file_ops mem_ops = { .read = mem_read, .write = mem_write, .llseek = mem_llseek, .release = mem_release };
+
+int proc_open_mem(struct pnode *n, struct file *f)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	if (proc_may_access(t))
+		return -EACCES;
+	f->private = task_mm_get(t);
+	f->ops = &mem_ops;
+	return 0;
+}

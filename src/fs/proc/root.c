@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* root.c: the super block of proc, its root directory with the process directories, and /proc/PID's tables. */
+#include "fs/proc/proc_internal.h"
+#include <dirent.h>
+#include <stdio.h>
+
+/* ---- tasks behind nodes ---- */
+
+struct task *pnode_task(struct pnode *n)
+{
+	struct kernel *k = pnode_kernel(n);
+	struct task *t;
+
+	if (!n->pid) {
+		task_get(current);
+		return current;
+	}
+	mutex_lock(&k->tasks.lock);
+	t = n->pid->task;
+	if (t)
+		task_get(t);
+	mutex_unlock(&k->tasks.lock);
+	return t;
+}
+
+struct mm *task_mm_get(struct task *t)
+{
+	guard(mutex)(&t->lock);
+	if (t->mm)
+		mm_get(t->mm);
+	return t->mm;
+}
+
+struct fd_table *task_fdt_get(struct task *t)
+{
+	guard(mutex)(&t->lock);
+	if (t->fdt)
+		fd_table_get(t->fdt);
+	return t->fdt;
+}
+
+struct cred *task_cred_get(struct task *t)
+{
+	guard(mutex)(&t->lock);
+	return cred_get(t->cred);
+}
+
+int proc_may_access(struct task *t)
+{
+	struct cred *c = current->cred;
+	struct cred *tc __free(cred) = NULL;
+	struct mm *mm __free(mm) = NULL;
+	bool cap;
+
+	if (t->tg == current->tg)
+		return 0;
+	tc = task_cred_get(t);
+	cap = ns_capable(c, tc->user_ns, 19 /* CAP_SYS_PTRACE */);
+	if (cap)
+		return 0;
+	if (c->fsuid != tc->euid || c->fsuid != tc->suid || c->fsuid != tc->uid || c->fsgid != tc->egid || c->fsgid != tc->sgid ||
+	    c->fsgid != tc->gid)
+		return -EACCES;
+	if (c->user_ns != tc->user_ns || (tc->permitted & ~c->effective))
+		return -EACCES;
+	mm = task_mm_get(t);
+	return mm && !mm_layout(mm)->dumpable ? -EACCES : 0;
+}
+
+/* ---- /proc/PID ---- */
+
+/* Owner: the task's effective ids; root if its memory is not to be dumped. */
+static int pid_fill(struct pnode *n)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct cred *c __free(cred) = NULL;
+	struct mm *mm __free(mm) = NULL;
+
+	if (!t)
+		return 0;
+	c = task_cred_get(t);
+	mm = task_mm_get(t);
+	if ((n->inode->mode & (S_IFMT | 0777)) == (S_IFDIR | 0555) || !mm || mm_layout(mm)->dumpable) {
+		n->inode->uid = c->euid;
+		n->inode->gid = c->egid;
+	}
+	return 0;
+}
+
+static int access_may(struct pnode *n, int mask)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	return t ? proc_may_access(t) : -ESRCH;
+}
+
+static int show_comm(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	char comm[16];
+
+	if (!t)
+		return -ESRCH;
+	mutex_lock(&t->lock);
+	memcpy(comm, t->comm, sizeof(comm));
+	mutex_unlock(&t->lock);
+	strbuf_printf(b, "%.15s\n", comm);
+	return 0;
+}
+
+static ssize_t write_comm(struct pnode *n, char *s, size_t len)
+{
+	struct task *t __free(task) = pnode_task(n);
+	size_t l = MIN(len, 15u);
+
+	if (!t)
+		return -ESRCH;
+	if (t->tg != current->tg)
+		return -EINVAL;
+	if (l && s[l - 1] == '\n' && l == len)
+		l--;
+	mutex_lock(&t->lock);
+	memset(t->comm, 0, sizeof(t->comm));
+	memcpy(t->comm, s, l);
+	mutex_unlock(&t->lock);
+	return len;
+}
+
+static int show_mounts_kind(struct pnode *n, struct strbuf *b, int kind)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct mount_namespace *ns = NULL;
+	struct path root = { 0 };
+
+	if (!t)
+		return -ESRCH;
+	mutex_lock(&t->lock);
+	if (t->mnt_ns && t->fs) {
+		ns = t->mnt_ns;
+		mount_ns_get(ns);
+		mutex_lock(&t->fs->lock);
+		root = t->fs->root;
+		path_get(&root);
+		mutex_unlock(&t->fs->lock);
+	}
+	mutex_unlock(&t->lock);
+	if (!ns)
+		return -EINVAL;
+	mount_ns_show(ns, &root, b, kind);
+	path_put(&root);
+	mount_ns_put(ns);
+	return 0;
+}
+static int show_mounts(struct pnode *n, struct strbuf *b) { return show_mounts_kind(n, b, 0); }
+static int show_mountinfo(struct pnode *n, struct strbuf *b) { return show_mounts_kind(n, b, 1); }
+static int show_mountstats(struct pnode *n, struct strbuf *b) { return show_mounts_kind(n, b, 2); }
+
+static int show_io(struct pnode *n, struct strbuf *b)
+{
+	strbuf_printf(b, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+	return 0;
+}
+
+static int show_oom_adj(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	int v;
+
+	if (!t)
+		return -ESRCH;
+	v = t->tg->oom_score_adj;
+	if (!n->e->arg) /* the old scale: -17..15 */
+		v = v == 1000 ? 15 : v * 17 / 1000;
+	strbuf_printf(b, "%d\n", v);
+	return 0;
+}
+
+static ssize_t write_oom_adj(struct pnode *n, char *s, size_t len)
+{
+	struct task *t __free(task) = pnode_task(n);
+	long v;
+	char *end;
+
+	if (!t)
+		return -ESRCH;
+	while (*s == ' ' || *s == '\n')
+		s++;
+	v = strtol(s, &end, 10);
+	while (*end == ' ' || *end == '\n')
+		end++;
+	if (end == s || *end)
+		return -EINVAL;
+	if (n->e->arg ? v < -1000 || v > 1000 : v < -17 || v > 15)
+		return -EINVAL;
+	if (!n->e->arg)
+		v = v == 15 ? 1000 : v * 1000 / 17;
+	if (v < t->tg->oom_score_adj && !cred_has_cap(current->cred, 24 /* CAP_SYS_RESOURCE */))
+		return -EACCES;
+	t->tg->oom_score_adj = v;
+	return len;
+}
+
+static int show_personality(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	strbuf_printf(b, "%08x\n", t->personality);
+	return 0;
+}
+
+static int show_syscall(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	if (t == current || t->syscall_nr < 0 || !t->blocked_notice)
+		strbuf_printf(b, "running\n");
+	else
+		strbuf_printf(b, "%lld 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x0 0x0\n", (long long)t->syscall_nr,
+			      (unsigned long long)t->args.a[0], (unsigned long long)t->args.a[1], (unsigned long long)t->args.a[2],
+			      (unsigned long long)t->args.a[3], (unsigned long long)t->args.a[4], (unsigned long long)t->args.a[5]);
+	return 0;
+}
+
+static int show_id_map(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct cred *c __free(cred) = NULL;
+	struct user_namespace *ns;
+	unsigned cnt;
+
+	if (!t)
+		return -ESRCH;
+	c = task_cred_get(t);
+	ns = c->user_ns;
+	mutex_lock(&ns->lock);
+	cnt = n->e->arg ? ns->ngid : ns->nuid;
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct id_map_extent *e = n->e->arg ? &ns->gid_map[i] : &ns->uid_map[i];
+
+		strbuf_printf(b, "%10u %10u %10u\n", e->first, e->lower_first, e->count);
+	}
+	mutex_unlock(&ns->lock);
+	return 0;
+}
+
+static int show_setgroups(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct cred *c __free(cred) = NULL;
+
+	if (!t)
+		return -ESRCH;
+	c = task_cred_get(t);
+	strbuf_printf(b, c->user_ns->setgroups_denied ? "deny\n" : "allow\n");
+	return 0;
+}
+
+static int show_children(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n), *c;
+
+	if (!t)
+		return -ESRCH;
+	mutex_lock(&t->kernel->tasks.lock);
+	TAILQ_FOREACH(c, &t->children, sibling)
+		if (c->tg && c->tg->leader == c && c->pid)
+			strbuf_printf(b, "%d ", pid_nr(c->pid, pnode_ns(n)));
+	mutex_unlock(&t->kernel->tasks.lock);
+	return 0;
+}
+
+static int show_timerslack(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	strbuf_printf(b, "%llu\n", (unsigned long long)t->timer_slack);
+	return 0;
+}
+
+static int show_einval(struct pnode *n, struct strbuf *b) { return -EINVAL; } /* no security module */
+
+/* ---- tasks of a process ---- */
+
+static bool parse_nr(const char *s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (!*s || (*s == '0' && s[1]))
+		return false;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		v = v * 10 + (*s - '0');
+		if (v > max)
+			return false;
+	}
+	*out = v;
+	return true;
+}
+
+static int task_lookup(struct pnode *dir, const char *name, struct inode **out)
+{
+	struct kernel *k = pnode_kernel(dir);
+	struct pid *p;
+	uint64_t nr;
+	bool ok;
+
+	if (!parse_nr(name, INT32_MAX, &nr) || !(p = pidns_find(k, pnode_ns(dir), nr)))
+		return -ENOENT;
+	mutex_lock(&k->tasks.lock);
+	ok = p->task && dir->pid->task && p->task->tg == dir->pid->task->tg;
+	mutex_unlock(&k->tasks.lock);
+	if (ok) {
+		*out = pseudo_inode(dir->inode->sb, dir, &proc_tid_entry, name, p, 0);
+		pnode_of(*out)->thread = true;
+	}
+	pid_put(p);
+	return ok ? 0 : -ENOENT;
+}
+
+static int task_iterate(struct pnode *dir, struct dir_context *c)
+{
+	struct task *t __free(task) = pnode_task(dir);
+	char name[16];
+	int tid;
+
+	if (!t)
+		return -ENOENT;
+	while ((tid = task_next_tid(t->tg, pnode_ns(dir), c->pos - PSEUDO_DYN)) > 0) {
+		int n = snprintf(name, sizeof(name), "%d", tid);
+
+		if (!c->emit(c, name, n, tid + 0x10000ULL, DT_DIR, PSEUDO_DYN + tid + 1))
+			return 0;
+		c->pos = PSEUDO_DYN + tid + 1;
+	}
+	return 0;
+}
+
+/* ---- tables ---- */
+
+#define F .fill = pid_fill
+#define ACC .may = access_may
+
+#define COMMON_ENTRIES \
+	P_DIR("fd", 0500, F, .lookup = proc_fd_lookup, .iterate = proc_fd_iterate, .may = proc_fd_may), \
+	P_DIR("fdinfo", 0555, F, .lookup = proc_fdinfo_lookup, .iterate = proc_fd_iterate, .may = proc_fd_may), \
+	P_DIR("ns", 0511, F, .dir = proc_ns_table), \
+	P_DIR("net", 0555, F, .lookup = proc_net_lookup, .iterate = proc_net_iterate), \
+	P_DIR("attr", 0555, F, .dir = attr_table), \
+	P_FILE("environ", 0400, proc_show_environ, F, ACC), \
+	P_FILE("auxv", 0400, proc_show_auxv, F, ACC), \
+	P_FILE("status", 0444, proc_show_status, F), \
+	P_FILE("personality", 0400, show_personality, F, ACC), \
+	P_FILE("limits", 0444, proc_show_limits, F), \
+	P_FILE("comm", 0644, show_comm, F, .write = write_comm), \
+	P_FILE("syscall", 0400, show_syscall, F, ACC), \
+	P_FILE("cmdline", 0444, proc_show_cmdline, F), \
+	P_FILE("statm", 0444, proc_show_statm, F), \
+	P_FILE("maps", 0444, proc_show_maps, F, ACC), \
+	P_FILE("mem", 0600, NULL, F, .open = proc_open_mem), \
+	{ .name = "cwd", .mode = S_IFLNK | 0777, F, .get_link = proc_cwd_link, .readlink = proc_path_readlink }, \
+	{ .name = "root", .mode = S_IFLNK | 0777, F, .get_link = proc_root_link, .readlink = proc_path_readlink }, \
+	{ .name = "exe", .mode = S_IFLNK | 0777, F, .get_link = proc_exe_link, .readlink = proc_path_readlink }, \
+	P_FILE("mounts", 0444, show_mounts, F), \
+	P_FILE("mountinfo", 0444, show_mountinfo, F), \
+	P_FILE("smaps", 0444, proc_show_smaps, F, ACC), \
+	P_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, F, ACC), \
+	{ .name = "wchan", .mode = S_IFREG | 0444, F, .text = "0" }, \
+	{ .name = "cgroup", .mode = S_IFREG | 0444, F, .text = "0::/\n" }, \
+	{ .name = "oom_score", .mode = S_IFREG | 0444, F, .text = "0\n" }, \
+	P_FILE("oom_adj", 0644, show_oom_adj, F, .write = write_oom_adj), \
+	P_FILE("oom_score_adj", 0644, show_oom_adj, F, .write = write_oom_adj, .arg = 1), \
+	{ .name = "loginuid", .mode = S_IFREG | 0444, F, .text = "4294967295" }, \
+	{ .name = "sessionid", .mode = S_IFREG | 0444, F, .text = "4294967295" }, \
+	P_FILE("io", 0400, show_io, F, ACC), \
+	P_FILE("uid_map", 0444, show_id_map, F), \
+	P_FILE("gid_map", 0444, show_id_map, F, .arg = 1), \
+	{ .name = "projid_map", .mode = S_IFREG | 0444, F, .text = "" }, \
+	P_FILE("setgroups", 0444, show_setgroups, F)
+
+static const struct pentry attr_table[] = {
+	P_FILE("current", 0444, show_einval, F),
+	P_FILE("prev", 0444, show_einval, F),
+	P_FILE("exec", 0444, show_einval, F),
+	P_FILE("fscreate", 0444, show_einval, F),
+	P_FILE("keycreate", 0444, show_einval, F),
+	P_FILE("sockcreate", 0444, show_einval, F),
+	{ 0 },
+};
+
+const struct pentry proc_tgid_table[] = {
+	P_DIR("task", 0555, F, .lookup = task_lookup, .iterate = task_iterate),
+	COMMON_ENTRIES,
+	P_FILE("stat", 0444, proc_show_stat, F),
+	P_FILE("mountstats", 0400, show_mountstats, F),
+	{ .name = "coredump_filter", .mode = S_IFREG | 0444, F, .text = "00000033\n" },
+	P_FILE("timerslack_ns", 0444, show_timerslack, F),
+	{ 0 },
+};
+const struct pentry proc_tid_table[] = {
+	COMMON_ENTRIES,
+	P_FILE("stat", 0444, proc_show_tid_stat, F),
+	P_FILE("children", 0444, show_children, F),
+	{ 0 },
+};
+const struct pentry proc_tgid_entry = { .name = "", .mode = S_IFDIR | 0555, .dir = proc_tgid_table, F };
+const struct pentry proc_tid_entry = { .name = "", .mode = S_IFDIR | 0555, .dir = proc_tid_table, F };
+
+/* ---- the root ---- */
+
+static ssize_t self_readlink(struct pnode *n, char *buf, size_t size)
+{
+	struct pid_namespace *ns = pnode_ns(n);
+	int tgid = task_tgid(current, ns), tid = task_tid(current, ns), len;
+	char s[64];
+
+	if (!tgid || !tid)
+		return -ENOENT;
+	if (n->e->arg == 1)
+		len = snprintf(s, sizeof(s), "%d/task/%d", tgid, tid);
+	else
+		len = snprintf(s, sizeof(s), "%d", tgid);
+	len = MIN((size_t)len, size);
+	memcpy(buf, s, len);
+	return len;
+}
+
+static int root_lookup(struct pnode *dir, const char *name, struct inode **out)
+{
+	struct kernel *k = pnode_kernel(dir);
+	struct pid *p;
+	uint64_t nr;
+	bool ok;
+
+	if (!parse_nr(name, INT32_MAX, &nr) || !(p = pidns_find(k, pnode_ns(dir), nr)))
+		return -ENOENT;
+	mutex_lock(&k->tasks.lock);
+	ok = p->task; /* threads too, though readdir does not show them, as on Linux */
+	mutex_unlock(&k->tasks.lock);
+	if (ok)
+		*out = pseudo_inode(dir->inode->sb, dir, &proc_tgid_entry, name, p, 0);
+	pid_put(p);
+	return ok ? 0 : -ENOENT;
+}
+
+static int root_iterate(struct pnode *dir, struct dir_context *c)
+{
+	char name[16];
+	int tgid;
+
+	while ((tgid = pidns_next_tgid(pnode_ns(dir), c->pos - PSEUDO_DYN)) > 0) {
+		int n = snprintf(name, sizeof(name), "%d", tgid);
+
+		if (!c->emit(c, name, n, tgid + 0x10000ULL, DT_DIR, PSEUDO_DYN + tgid + 1))
+			return 0;
+		c->pos = PSEUDO_DYN + tgid + 1;
+	}
+	return 0;
+}
+
+static int show_cmdline(struct pnode *n, struct strbuf *b)
+{
+	strbuf_printf(b, "bailey\n");
+	return 0;
+}
+
+const struct pentry proc_root_table[] = {
+	{ .name = "self", .mode = S_IFLNK | 0777, .readlink = self_readlink },
+	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = self_readlink, .arg = 1 },
+	P_TEXT("buddyinfo", 0400, ""),
+	P_TEXT("cgroups", 0444, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
+	P_FILE("cmdline", 0444, show_cmdline),
+	P_TEXT("consoles", 0444, ""),
+	P_FILE("cpuinfo", 0444, proc_show_cpuinfo),
+	P_TEXT("devices", 0444, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"),
+	P_TEXT("diskstats", 0444, ""),
+	P_FILE("filesystems", 0444, proc_show_filesystems),
+	P_DIR("fs", 0555, .dir = NULL),
+	P_FILE("interrupts", 0444, proc_show_interrupts),
+	P_FILE("loadavg", 0444, proc_show_loadavg),
+	P_TEXT("locks", 0444, ""),
+	P_FILE("meminfo", 0444, proc_show_meminfo),
+	P_TEXT("modules", 0444, ""),
+	P_LINK("mounts", "self/mounts"),
+	P_LINK("net", "self/net"),
+	P_TEXT("partitions", 0444, "major minor  #blocks  name\n\n"),
+	P_FILE("stat", 0444, proc_show_kstat),
+	P_TEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+	P_DIR("sys", 0555, .dir = proc_sys_table),
+	P_DIR("sysvipc", 0555, .lookup = proc_sysvipc_lookup, .iterate = proc_sysvipc_iterate),
+	P_FILE("uptime", 0444, proc_show_uptime),
+	P_FILE("version", 0444, proc_show_version),
+	P_FILE("vmstat", 0444, proc_show_vmstat),
+	{ 0 },
+};
+
+static void proc_put_super(struct super_block *sb) { pidns_put(sb->private); }
+
+static const struct super_ops proc_super_ops = { .statfs = pseudo_statfs, .put_super = proc_put_super };
+
+static int proc_mount(struct kernel *k, const char *source, unsigned long flags, const char *data, struct super_block **out)
+{
+	static const struct pentry root = { .name = "/", .mode = S_IFDIR | 0555, .dir = proc_root_table, .lookup = root_lookup,
+					    .iterate = root_iterate };
+	struct fiber_context *fc = fiber_self() ? fiber_context() : NULL;
+	struct pid_namespace *ns = fc && fc->task ? task_pid_ns(fc->task) : k->tasks.root;
+
+	pidns_get(ns);
+	return pseudo_super(k, "proc", 0x9fa0, &root, ns, &proc_super_ops, out);
+}
+
+void proc_register(void)
+{
+	static const struct file_system_type t = { .name = "proc", .mount = proc_mount, .nodev = true, .user_ns_ok = true };
+
+	register_filesystem(&t);
+}
