@@ -16,6 +16,10 @@
 #define MMAP_RND_BITS 28
 #define STACK_GAP_MIN (128UL << 20)
 
+#pragma weak pl_space_get
+#pragma weak pl_space_put
+#pragma weak pl_space_rss
+
 static uint64_t random_bits(uint64_t mask)
 {
 	uint64_t r = 0;
@@ -51,6 +55,8 @@ static struct mm *mm_alloc(struct platform *p, struct pl_space *space)
 	refcount_init(&mm->ref);
 	mm->platform = p;
 	mm->space = space;
+	if (pl_space_get)
+		pl_space_get(space);
 	sleeplock_init(&mm->map_lock, RANK_MM_MAP);
 	mutex_init(&mm->vma_lock, RANK_LEAF);
 	vma_tree_init(&mm->vmas);
@@ -98,6 +104,8 @@ void mm_put(struct mm *mm)
 	}
 	if (mm->layout.exe && mm->layout.exe_put)
 		mm->layout.exe_put(mm->layout.exe);
+	if (pl_space_put)
+		pl_space_put(mm->space);
 	free(mm);
 }
 
@@ -184,7 +192,6 @@ static void account(struct mm *mm, const struct vma *v, int sign)
 		mm->exec_vm += pages;
 	if (v->mappable)
 		mm->shared_vm += pages;
-	mm->hiwater_vm = MAX(mm->hiwater_vm, mm->total_vm);
 }
 
 void mm_insert(struct mm *mm, struct vma *v)
@@ -370,18 +377,23 @@ void mm_stat(struct mm *mm, struct mm_stat *st)
 {
 	uint64_t anon = 0, file = 0;
 	struct vma *v;
+	bool known;
 
+	/* Without the platform's help the resident figures are bounds from above: what is mapped, less what can hold nothing (no
+	 * access, reserved only). */
+	known = pl_space_rss && pl_space_rss(mm->space, &anon, &file);
 	mutex_lock(&mm->vma_lock);
-	/* The kernel process cannot see the stub's page tables, so the resident figures are bounds from above: what is mapped, less
-	 * what can hold nothing (no access, reserved only). */
-	TAILQ_FOREACH(v, &mm->vmas.list, link) {
-		if (!(v->flags & VMA_PROT) || (v->flags & VMA_NORESERVE))
-			continue;
-		if (v->mappable)
-			file += v->end - v->start;
-		else
-			anon += v->end - v->start;
+	if (!known) {
+		TAILQ_FOREACH(v, &mm->vmas.list, link) {
+			if (!(v->flags & VMA_PROT) || (v->flags & VMA_NORESERVE))
+				continue;
+			if (v->mappable)
+				file += v->end - v->start;
+			else
+				anon += v->end - v->start;
+		}
 	}
+	mm->hiwater_rss = MAX(mm->hiwater_rss, anon + file);
 	*st = (struct mm_stat){
 		.total_vm = mm->total_vm * GUEST_PAGE_SIZE,
 		.locked_vm = mm->locked_vm * GUEST_PAGE_SIZE,
@@ -392,7 +404,7 @@ void mm_stat(struct mm *mm, struct mm_stat *st)
 		.rss = anon + file,
 		.anon_rss = anon,
 		.file_rss = file,
-		.hiwater_rss = MAX(mm->hiwater_vm * GUEST_PAGE_SIZE, anon + file),
+		.hiwater_rss = mm->hiwater_rss,
 	};
 	mutex_unlock(&mm->vma_lock);
 }

@@ -74,6 +74,12 @@ void pl_thread_attach(struct pl_thread *t, struct fiber *f);
 void pl_thread_destroy(struct pl_thread *t);
 struct pl_space *pl_thread_space(struct pl_thread *t);
 int pl_space_host_pid(struct pl_space *s);
+/* A reference to the record, not to the host process: mm holds one, because a reader (/proc, process_vm_readv) may keep an mm whose last thread
+ * has ended. Copies then give 0 bytes (and never reach another process that got the same host pid). */
+void pl_space_get(struct pl_space *s);
+void pl_space_put(struct pl_space *s);
+/* What the host says the stub has resident, less the stub's own pages; bytes. False: not known. */
+bool pl_space_rss(struct pl_space *s, uint64_t *anon, uint64_t *file_and_shared);
 
 /* Run guest code until the next event. Carries the answer that was set before (result or registers) and queued orders.
  * Parks meanwhile (uninterruptibly; pl_thread_kick ends it). */
