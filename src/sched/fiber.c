@@ -183,6 +183,7 @@ struct fiber *fiber_create(struct sched *s, int worker, const char *name, void (
 	uintptr_t top = (uintptr_t)f->stack + FIBER_STACK_SIZE - (atomic_fetch_add_explicit(&colour, 1, memory_order_relaxed) & 15) * 192;
 	uint64_t *sp = (uint64_t *)(top & ~63UL);
 	*--sp = 0;
+	*--sp = 0; /* the ABI: rsp is a multiple of 16 before a call */
 	*--sp = (uintptr_t)bailey_fiber_start;
 	*--sp = 0;		/* rbp */
 	*--sp = 0;		/* rbx */
