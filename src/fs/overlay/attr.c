@@ -48,16 +48,10 @@ int ovl_setattr(struct inode *i, const struct iattr *a)
 	}
 	up = atomic_load_explicit(&oi->upper, memory_order_acquire);
 	if (up) {
-		bool locked = !sleeplock_is_held(&up->lock);
-
 		in.file = NULL;
 		in.valid &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME | ATTR_CTIME;
 		if (in.valid) {
-			if (locked)
-				sleeplock_lock(&up->lock);
 			r = up->ops->setattr ? up->ops->setattr(up, &in) : generic_setattr(up, &in);
-			if (locked)
-				sleeplock_unlock(&up->lock);
 			if (r)
 				return r;
 		}

@@ -215,29 +215,41 @@ static int dir_add(struct inode *dir, const char *name, struct inode *i, struct 
 
 static int ovl_create(struct inode *dir, const char *name, uint32_t mode, struct inode **out)
 {
-	return dir_add(dir, name, ovl_new(ovl_i(dir)->fs, dir, S_IFREG | (mode & 07777)), out);
+	struct inode *i;
+	int r = ovl_new(dir, S_IFREG | (mode & 07777), &i);
+
+	return r ? r : dir_add(dir, name, i, out);
 }
 
 static int ovl_mknod(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev, struct inode **out)
 {
-	struct inode *i = ovl_new(ovl_i(dir)->fs, dir, mode & S_IFMT ? mode : mode | S_IFREG);
+	struct inode *i;
+	int r = ovl_new(dir, mode & S_IFMT ? mode : mode | S_IFREG, &i);
 
+	if (r)
+		return r;
 	i->rdev = rdev;
 	return dir_add(dir, name, i, out);
 }
 
 static int ovl_mkdir(struct inode *dir, const char *name, uint32_t mode, struct inode **out)
 {
-	struct inode *i = ovl_new(ovl_i(dir)->fs, dir, S_IFDIR | (mode & 07777));
+	struct inode *i;
+	int r = ovl_new(dir, S_IFDIR | (mode & 07777), &i);
 
+	if (r)
+		return r;
 	i->size = 4096;
 	return dir_add(dir, name, i, out);
 }
 
 static int ovl_symlink(struct inode *dir, const char *name, const char *target, struct inode **out)
 {
-	struct inode *i = ovl_new(ovl_i(dir)->fs, dir, S_IFLNK | 0777);
+	struct inode *i;
+	int r = ovl_new(dir, S_IFLNK | 0777, &i);
 
+	if (r)
+		return r;
 	i->link = xstrdup(target);
 	i->size = strlen(target);
 	return dir_add(dir, name, i, out);
@@ -245,11 +257,11 @@ static int ovl_symlink(struct inode *dir, const char *name, const char *target, 
 
 static int ovl_tmpfile(struct inode *dir, uint32_t mode, struct inode **out)
 {
-	struct inode *i = ovl_new(ovl_i(dir)->fs, dir, S_IFREG | (mode & 07777));
+	int r = ovl_new(dir, S_IFREG | (mode & 07777), out);
 
-	i->nlink = 0;
-	*out = i;
-	return 0;
+	if (!r)
+		(*out)->nlink = 0;
+	return r;
 }
 
 static int ovl_link(struct inode *dir, const char *name, struct inode *target)

@@ -21,6 +21,8 @@ int ovl_inner_open(struct file *f, const struct path *path, struct inode *real, 
 	in->inode = real;
 	in->mode = mode;
 	in->flags = mode & FMODE_WRITE ? (mode & FMODE_READ ? O_RDWR : O_WRONLY) : O_RDONLY;
+	if (!path->mnt) /* the kernel's own reading leaves no trace, and there is no mount to ask about it */
+		in->flags |= O_NOATIME;
 	in->cred = f ? f->cred : NULL;
 	sleeplock_init(&in->pos_lock, RANK_OVERLAY_UPPER);
 	mutex_init(&in->owner_lock, RANK_LEAF);

@@ -56,6 +56,8 @@ struct ovl_fs {
 	LIST_HEAD(, ovl_inode) *buckets;
 	unsigned nbuckets, ninodes;
 	_Atomic uint64_t next_ino;
+	_Atomic uint64_t nnew; /* inodes that are in memory only... */
+	uint64_t max_new;      /* ...and how many there may be: as many as the upper file system would hold */
 	struct mutex reap_lock; /* RANK_LEAF */
 	TAILQ_HEAD(, ovl_entry) reap; /* entries of directories that are gone: put one after the other, not recursively */
 	bool reaping;
@@ -64,7 +66,7 @@ static inline struct ovl_inode *ovl_i(struct inode *i) { return i->private; }
 
 extern const struct inode_ops ovl_dir_iops, ovl_file_iops;
 struct inode *ovl_iget(struct ovl_fs *fs, struct inode *lower /* reference taken over */, uint64_t parent_ino);
-struct inode *ovl_new(struct ovl_fs *fs, struct inode *dir, uint32_t mode);
+int ovl_new(struct inode *dir, uint32_t mode, struct inode **out); /* 0 or -ENOSPC */
 void ovl_pin(struct ovl_inode *oi);   /* it has state that its lower inode has not: keep it */
 void ovl_unpin(struct ovl_inode *oi); /* no name is left */
 void ovl_evict(struct inode *i);

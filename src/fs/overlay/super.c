@@ -116,20 +116,30 @@ struct inode *ovl_iget(struct ovl_fs *fs, struct inode *lower, uint64_t parent_i
 	return i;
 }
 
-struct inode *ovl_new(struct ovl_fs *fs, struct inode *dir, uint32_t mode)
+int ovl_new(struct inode *dir, uint32_t mode, struct inode **out)
 {
-	struct inode *i = inode_new(fs->sb, mode, S_ISDIR(mode) ? &ovl_dir_iops : &ovl_file_iops);
+	struct ovl_fs *fs = ovl_i(dir)->fs;
+	struct inode *i;
 
+	if (atomic_fetch_add(&fs->nnew, 1) >= fs->max_new) {
+		atomic_fetch_sub(&fs->nnew, 1);
+		return -ENOSPC;
+	}
+	i = inode_new(fs->sb, mode, S_ISDIR(mode) ? &ovl_dir_iops : &ovl_file_iops);
 	i->ino = OVL_INO_BASE + atomic_fetch_add(&fs->next_ino, 1);
 	if (dir->mode & S_ISGID) {
 		i->gid = dir->gid;
 		if (S_ISDIR(mode))
 			i->mode |= S_ISGID;
+		else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(fiber_context()->cred, i->gid) &&
+			 !capable_wrt_inode(i, 4 /* CAP_FSETID */))
+			i->mode &= ~S_ISGID;
 	}
 	if (S_ISDIR(mode))
 		i->nlink = 2;
 	ovl_inode_init(fs, i)->parent_ino = dir->ino;
-	return i;
+	*out = i;
+	return 0;
 }
 
 void ovl_pin(struct ovl_inode *oi)
@@ -182,6 +192,8 @@ void ovl_evict(struct inode *i)
 	ovl_dir_evict(oi);
 	if (oi->lower)
 		inode_put(oi->lower);
+	else
+		atomic_fetch_sub(&fs->nnew, 1);
 	if (up)
 		inode_put(up);
 	free(oi);
@@ -235,6 +247,7 @@ int overlay_create(struct kernel *k, struct super_block *lower, struct super_blo
 {
 	struct super_block *sb;
 	struct ovl_fs *fs;
+	struct statfs st;
 
 	if (!upper->root->ops->tmpfile)
 		return -EINVAL;
@@ -249,6 +262,10 @@ int overlay_create(struct kernel *k, struct super_block *lower, struct super_blo
 	fs->upper_sb = upper;
 	super_get(lower);
 	super_get(upper);
+	fs->max_new = UINT64_MAX;
+	memset(&st, 0, sizeof(st));
+	if (upper->ops->statfs && upper->ops->statfs(upper, &st) == 0 && st.f_files)
+		fs->max_new = st.f_files;
 	sb = fs->sb = super_new(k, "overlay", &ovl_super_ops);
 	sb->private = fs;
 	sb->source = xstrdup("overlay");
