@@ -92,6 +92,30 @@ ssize_t d_path(const struct path *p, const struct path *root, char *buf, size_t 
 
 ssize_t file_d_path(struct file *f, char *buf, size_t size) { return d_path(&f->path, NULL, buf, size); }
 
+ssize_t vfs_getcwd(char *buf, size_t size)
+{
+	static const char unreachable[] = "(unreachable)";
+	struct path_string_info info;
+	struct path root, cwd;
+	ssize_t n = -ENOENT;
+
+	fs_get_root(&root);
+	fs_get_pwd(&cwd);
+	char *s = path_string(&cwd, &root, buf, size, &info);
+	if (!info.deleted) {
+		size_t len = s ? strlen(s) + 1 : 0, pre = info.reached_root ? 0 : sizeof(unreachable) - 1;
+		n = -ERANGE;
+		if (s && len + pre <= size) {
+			memmove(buf + pre, s, len);
+			memcpy(buf, unreachable, pre);
+			n = len + pre;
+		}
+	}
+	path_put(&cwd);
+	path_put(&root);
+	return n;
+}
+
 bool path_is_under(const struct path *p, const struct path *anc)
 {
 	guard(mutex)(&mount_lock);

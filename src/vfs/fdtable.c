@@ -129,6 +129,16 @@ struct file *fd_get_light(struct fd_table *t, int fd, bool *counted)
 	return fd_get(t, fd);
 }
 
+struct file *fd_get_raw_light(struct fd_table *t, int fd, bool *counted)
+{
+	if (likely(refcount_read(&t->ref) == 1)) {
+		*counted = false;
+		return likely((unsigned)fd < t->size) ? t->files[fd] : NULL;
+	}
+	*counted = true;
+	return fd_get_raw(t, fd);
+}
+
 static int grow_locked(struct fd_table *t, unsigned fd)
 {
 	unsigned size = t->size;

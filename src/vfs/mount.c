@@ -581,6 +581,27 @@ out:
 	return ret;
 }
 
+void mount_ns_sync(struct mount_namespace *ns)
+{
+	unsigned n = 0;
+	struct mount *m, **v;
+
+	mutex_lock(&mount_lock);
+	v = xcalloc(ns->nmounts + 1, sizeof(*v));
+	TAILQ_FOREACH(m, &ns->mounts, ns_link) {
+		if (m->sb->ops && m->sb->ops->sync) {
+			mnt_get(m);
+			v[n++] = m;
+		}
+	}
+	mutex_unlock(&mount_lock);
+	while (n--) {
+		v[n]->sb->ops->sync(v[n]->sb);
+		mnt_put(v[n]);
+	}
+	free(v);
+}
+
 /* ---- /proc/PID/mounts and mountinfo ---- */
 
 static void show_escaped(struct strbuf *b, const char *s, size_t n)

@@ -313,6 +313,7 @@ struct file *fd_get_raw(struct fd_table *t, int fd);  /* also O_PATH */
 /* The fast form, for the running task's own table: borrowed when the table is not shared, else counted.
  * fd_put_light(f, counted) afterwards. */
 struct file *fd_get_light(struct fd_table *t, int fd, bool *counted);
+struct file *fd_get_raw_light(struct fd_table *t, int fd, bool *counted); /* also O_PATH */
 static inline void fd_put_light(struct file *f, bool counted) { if (unlikely(counted)) file_put(f); }
 /* Lowest free descriptor >= from and < limit gets a counted reference to f: fd or -EMFILE. */
 int fd_install_from(struct fd_table *t, struct file *f, int from, uint64_t limit, bool cloexec);
@@ -350,6 +351,7 @@ void mount_ns_get(struct mount_namespace *ns);
 void mount_ns_put(struct mount_namespace *ns);
 void mount_ns_root(struct mount_namespace *ns, struct path *out); /* counted */
 uint64_t mount_ns_ino(struct mount_namespace *ns);
+void mount_ns_sync(struct mount_namespace *ns); /* sync(2) */
 int do_mount_at(const struct path *where, struct super_block *sb, unsigned mnt_flags);
 /* mount(2), umount2(2), pivot_root(2) on kernel strings */
 int vfs_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
@@ -386,6 +388,7 @@ int vfs_rename(int odfd, const char *oname, int ndfd, const char *nname, unsigne
 int vfs_stat(const struct path *p, struct kstat *st);
 /* The absolute name as seen from root (" (deleted)" appended; -ENAMETOOLONG). Bytes. */
 ssize_t d_path(const struct path *p, const struct path *root /* NULL: the running fiber's */, char *buf, size_t size);
+ssize_t vfs_getcwd(char *buf, size_t size); /* getcwd(2): bytes with the NUL; -ENOENT, -ERANGE */
 bool path_is_under(const struct path *p, const struct path *ancestor);
 /* Character and block devices: found by number when a device node is opened. */
 /* How a FIFO (S_IFIFO inode, on any file system) is opened: fs/pipe, at start. */
