@@ -112,7 +112,12 @@ void mm_put(struct mm *mm)
 struct pl_space *mm_space(struct mm *mm) { return mm->space; }
 struct mm_layout *mm_layout(struct mm *mm) { return &mm->layout; }
 
-void mm_lock(struct mm *mm) { sleeplock_lock(&mm->map_lock); }
+void mm_lock(struct mm *mm)
+{
+	sleeplock_lock(&mm->map_lock);
+	if (unlikely(mm->undo_error))
+		mm_undo_all(mm);
+}
 
 void mm_unlock(struct mm *mm)
 {

@@ -22,7 +22,8 @@ struct mappable_ops {
 	/* Size in bytes now, for mincore, SIGBUS checks and truncation. */
 	uint64_t (*size)(struct mappable *m);
 	int (*msync)(struct mappable *m, uint64_t off, uint64_t len, int flags);
-	/* A shared mapping appeared or went (memfd seals, writable counts); may be NULL. */
+	/* A shared mapping appeared or went (memfd seals, writable counts); may be NULL. One mapping may become several (a split, fork), which
+	 * is told with a leaf lock held, as get is: neither takes a lock. */
 	int (*mapped)(struct mappable *m, bool shared_write);
 	void (*unmapped)(struct mappable *m, bool shared_write);
 };

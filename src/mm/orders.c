@@ -24,19 +24,28 @@ void mm_drop_pending(struct mm *mm)
 	mm->npending = 0;
 }
 
+/* Carry out what waits. On an error nobody knows which order it was: all that they mapped goes, at the next mm_lock(). */
+static int drain(struct mm *mm, struct pl_thread *t)
+{
+	int r = pl_orders_queued(t) ? pl_orders_drain(t) : 0;
+
+	if (r)
+		mm->undo_error = r;
+	else
+		mm_drop_pending(mm);
+	return r;
+}
+
 void mm_settle(struct mm *mm)
 {
 	struct fiber_context *c;
 
-	if (likely(!mm->npending))
+	if (likely(!mm->npending) || mm->undo_error)
 		return;
 	c = fiber_context();
 	/* Another fiber looks on (ptrace, /proc): the orders belong to a thread on its way into the guest; a race as on any kernel. */
-	if (!c || !c->thread || c->mm != mm)
-		return;
-	if (pl_orders_queued(c->thread))
-		pl_orders_drain(c->thread);
-	mm_drop_pending(mm);
+	if (c && c->thread && c->mm == mm)
+		drain(mm, c->thread);
 }
 
 static void remember(struct mm *mm, unsigned index, const struct pl_order *o, struct mappable *m)
@@ -58,9 +67,9 @@ int mm_carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct map
 	int r;
 
 	if (mm->npending && (!queued || mm->npending + n > MAX_PENDING)) {
-		if (queued)
-			pl_orders_drain(t);
-		mm_drop_pending(mm);
+		r = drain(mm, t);
+		if (r)
+			return r;
 		queued = 0;
 	}
 	mm->deferred = deferred;
@@ -81,51 +90,67 @@ struct pending_order *mm_last_pending(struct mm *mm)
 	return mm->deferred && mm->npending ? &mm->pending[mm->npending - 1] : NULL;
 }
 
-/* Orders from the failed one on were not carried out. What they were to map is taken away on both sides; what they were to
- * unmap or protect stays as the host has it, which only happens when the host is out of memory for VMAs (we keep clear of its limit). */
-void mm_order_failed(struct mm *mm, uint32_t index, int error)
+/* What pending orders from..to-1 were to map is taken away on both sides. What they were to unmap or protect stays as the host has
+ * it, which only happens when the host is out of room for VMAs (mm_carry_out keeps clear of its limit). map_lock held.
+ * False: they stood for no system call (a stack's growth). */
+static bool undo(struct mm *mm, unsigned from, unsigned to, int error, int64_t *result)
 {
 	struct pl_thread *t = fiber_context()->thread;
-	struct pending_order failed[MAX_PENDING];
 	struct pl_order o = { .op = PL_MUNMAP };
-	int64_t result = error;
-	bool fault = false;
-	unsigned n = 0;
+	bool call = true;
 
-	mm_lock(mm);
-	for (unsigned i = 0; i < mm->npending; i++)
-		if (mm->pending[i].index >= index)
-			failed[n++] = mm->pending[i];
+	*result = error;
 	vma_change_begin(mm);
-	for (unsigned i = 0; i < n; i++) {
-		switch (failed[i].op) {
-		case PL_MMAP_ANON:
-		case PL_MMAP_FD:
-			mm_remove_range(mm, failed[i].start, failed[i].end);
-			break;
-		default:
-			break;
-		}
-		fault |= failed[i].fault;
-		if (failed[i].old_brk) {
-			mm->layout.brk = failed[i].old_brk;
-			result = failed[i].old_brk;
-		}
+	for (unsigned i = from; i < to; i++) {
+		const struct pending_order *p = &mm->pending[i];
+
+		if (p->op == PL_MMAP_ANON || p->op == PL_MMAP_FD)
+			mm_remove_range(mm, p->start, p->end);
+		call &= !p->fault;
+		if (p->old_brk)
+			*result = mm->layout.brk = p->old_brk;
 	}
 	vma_change_end(mm);
 	/* A failed MAP_FIXED may have left the old mapping: gone as well, so that both sides agree. */
-	for (unsigned i = 0; i < n; i++) {
-		if (failed[i].op != PL_MMAP_ANON && failed[i].op != PL_MMAP_FD) {
-			if (failed[i].op != PL_MADVISE)
-				log_warn("mm: the host refused to change [%lx, %lx): %d", (long)failed[i].start, (long)failed[i].end, error);
-			continue;
-		}
-		o.addr = failed[i].start;
-		o.len = failed[i].end - failed[i].start;
-		pl_order(t, &o);
+	for (unsigned i = from; i < to; i++) {
+		const struct pending_order *p = &mm->pending[i];
+
+		o.addr = p->start;
+		o.len = p->end - p->start;
+		if (p->op == PL_MMAP_ANON || p->op == PL_MMAP_FD)
+			pl_order(t, &o);
+		else if (p->op != PL_MADVISE)
+			log_warn("mm: the host refused to change [%lx, %lx): %d", (long)p->start, (long)p->end, error);
 	}
+	return call;
+}
+
+void mm_undo_all(struct mm *mm)
+{
+	struct fiber_context *c = fiber_context();
+	int64_t result;
+
+	if (!c || !c->thread || c->mm != mm)
+		return;
+	undo(mm, 0, mm->npending, mm->undo_error, &result);
+	mm->undo_error = 0;
 	mm_drop_pending(mm);
-	if (!fault)
-		pl_set_result(t, result);
+}
+
+void mm_order_failed(struct mm *mm, uint32_t index, int error)
+{
+	int64_t result;
+	bool call = true;
+	unsigned i;
+
+	mm_lock(mm);
+	result = error;
+	for (i = 0; i < mm->npending; i++)
+		if (mm->pending[i].index == index) {
+			call = undo(mm, i, i + 1, error, &result);
+			break;
+		}
+	if (call)
+		pl_set_result(fiber_context()->thread, result);
 	mm_unlock(mm);
 }

@@ -28,8 +28,8 @@ struct shm_object {
 	char *heap;	   /* lock; heap_cap bytes, zero beyond size */
 	size_t heap_cap;
 	uint64_t present[HEAP_PAGES / 64]; /* lock; pages of the heap that were written */
-	unsigned writable_maps;		   /* lock */
-	bool sealed_write;		   /* lock */
+	_Atomic unsigned writable_maps;
+	_Atomic bool sealed_write;
 	char *name;
 	void (*describe)(void *arg, char *, size_t, uint64_t *, uint64_t *);
 	void *describe_arg;
@@ -149,32 +149,24 @@ static void shm_describe(struct mappable *m, char *buf, size_t size, uint64_t *d
 static uint64_t shm_id(struct mappable *m) { return (uintptr_t)of(m); }
 static uint64_t shm_size(struct mappable *m) { return shm_object_size(of(m)); }
 
+/* No lock: called under vma_lock. The seal is set before the count is looked at, and the count raised before the seal is. */
 static int shm_mapped(struct mappable *m, bool shared_write)
 {
 	struct shm_object *o = of(m);
-	int r = 0;
 
 	if (!shared_write)
 		return 0;
-	mutex_lock(&o->lock);
-	if (o->sealed_write && !o->writable_maps)
-		r = -EPERM;
-	else
-		o->writable_maps++;
-	mutex_unlock(&o->lock);
-	return r;
+	if (!atomic_fetch_add(&o->writable_maps, 1) && atomic_load(&o->sealed_write)) {
+		atomic_fetch_sub(&o->writable_maps, 1);
+		return -EPERM;
+	}
+	return 0;
 }
 
 static void shm_unmapped(struct mappable *m, bool shared_write)
 {
-	struct shm_object *o = of(m);
-
-	if (!shared_write)
-		return;
-	mutex_lock(&o->lock);
-	if (o->writable_maps)
-		o->writable_maps--;
-	mutex_unlock(&o->lock);
+	if (shared_write)
+		atomic_fetch_sub(&of(m)->writable_maps, 1);
 }
 
 static const struct mappable_ops shm_ops = {
@@ -243,22 +235,15 @@ uint64_t shm_object_blocks(struct shm_object *o)
 
 int shm_object_seal_write(struct shm_object *o)
 {
-	int r = -EBUSY;
+	bool was = atomic_exchange(&o->sealed_write, true);
 
-	mutex_lock(&o->lock);
-	if (!o->writable_maps) {
-		o->sealed_write = true;
-		r = 0;
-	}
-	mutex_unlock(&o->lock);
-	return r;
+	if (!atomic_load(&o->writable_maps))
+		return 0;
+	atomic_store(&o->sealed_write, was);
+	return -EBUSY;
 }
 
-bool shm_object_has_writable_maps(struct shm_object *o)
-{
-	guard(mutex)(&o->lock);
-	return o->writable_maps != 0;
-}
+bool shm_object_has_writable_maps(struct shm_object *o) { return atomic_load(&o->writable_maps) != 0; }
 
 /* ---- data ---- */
 

@@ -93,6 +93,7 @@ struct mm {
 	struct vma_list dead;	   /* map_lock: off the tree, to be freed when map_lock is dropped (a put may take outer locks) */
 	struct pending_order pending[MAX_PENDING];
 	unsigned npending;	   /* own fiber of the only thread */
+	int undo_error;		   /* own fiber: pending orders failed and wait for mm_undo_all() */
 	bool deferred;		   /* map_lock: the last mm_carry_out() deferred */
 	uaddr_t last_fault;	   /* map_lock: against endless repair */
 	unsigned fault_repeats;
@@ -125,6 +126,7 @@ struct vma *mm_merge(struct mm *mm, struct vma *v); /* with both neighbours: wha
  * through mm_order_failed(). Otherwise carried out before it returns. 0 or -errno. */
 int mm_carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct mappable *m, bool now);
 void mm_drop_pending(struct mm *mm);
+void mm_undo_all(struct mm *mm);
 struct pending_order *mm_last_pending(struct mm *mm); /* of the last mm_carry_out(), NULL if it did not defer */
 
 /* mmap.c */

@@ -120,7 +120,7 @@ int pl_order(struct pl_thread *t, const struct pl_order *o);
 /* Queue, run everything queued now and wait for it: 0 or the first -errno. May park (bounded). */
 int pl_order_sync(struct pl_thread *t, const struct pl_order *o);
 /* Own fiber: how many orders wait for the next pl_thread_run: 0 when all that were queued have run. PL_ORDER's order_index counts
- * from 0 in the queue that ran. Orders after a failed one are not carried out. Advice that mm sends: DONTNEED, FREE, WILLNEED, DONTFORK,
+ * from 0 in the queue that ran. Orders behind a failed one stay queued. Advice that mm sends: DONTNEED, FREE, WILLNEED, DONTFORK,
  * DOFORK, WIPEONFORK, KEEPONFORK, HUGEPAGE, NOHUGEPAGE, COLD, PAGEOUT, POPULATE_READ, POPULATE_WRITE, DONTNEED_LOCKED. */
 unsigned pl_orders_queued(struct pl_thread *t);
 /* Own fiber: run what is queued now. Any fiber: has every order handed to this thread been carried out? Waits (bounded) until so: 0, or -EIO if the stub is dead. */

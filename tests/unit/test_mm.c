@@ -579,6 +579,15 @@ static void test_host_refuses(void **state)
 	assert_int_equal(result, -ENOMEM);
 	check_agreement();
 	assert_int_equal(mm->vmas.count, 2);
+	/* Noticed by a copy of the same call, as in exec: all that it mapped goes. */
+	fail_next = 1;
+	map(BASE + 20 * PG, 2, 3, ANON | MAP_FIXED);
+	map(BASE + 30 * PG, 2, 3, ANON | MAP_FIXED);
+	assert_int_equal(copy_to_user(BASE + 20 * PG, "x", 1), -EFAULT);
+	assert_int_equal(mm_munmap(mm, BASE + 100 * PG, PG), 0);
+	leave();
+	assert_int_equal(mm->vmas.count, 2);
+	check_agreement();
 	mm_get(mm); /* two users: the answer is exact at once, and nothing changes */
 	fail_next = 1;
 	assert_int_equal(map(BASE, 2, 1, ANON | MAP_FIXED), -ENOMEM);
