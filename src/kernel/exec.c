@@ -686,6 +686,7 @@ static const struct run_state *exec_run(struct task *t)
 	reset_task(t, e);
 	mutex_lock(&t->kernel->tasks.lock);
 	t->tg->did_exec = true;
+	t->tg->membarrier_private = false;
 	mutex_unlock(&t->kernel->tasks.lock);
 	int r = load(t, e);
 	t->exec = NULL;

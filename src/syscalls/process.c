@@ -146,31 +146,3 @@ long sys_set_tid_address(struct task *t, const struct syscall_args *a)
 	t->clear_child_tid = a->a[0];
 	return sys_gettid(t, a);
 }
-
-long sys_set_robust_list(struct task *t, const struct syscall_args *a)
-{
-	if (a->a[1] != 24)
-		return -EINVAL;
-	t->robust_list = a->a[0];
-	return 0;
-}
-
-long sys_get_robust_list(struct task *t, const struct syscall_args *a)
-{
-	uaddr_t head;
-	if (!(int)a->a[0]) {
-		head = t->robust_list;
-	} else {
-		struct task *o = pidns_task_with_id(task_pid_ns(t), (int)a->a[0]);
-		if (!o)
-			return -ESRCH;
-		bool ok = task_may_access(t, o);
-		head = o->robust_list;
-		task_put(o);
-		if (!ok)
-			return -EPERM;
-	}
-	if (put_user((uint64_t)24, a->a[2]))
-		return -EFAULT;
-	return put_user((uint64_t)head, a->a[1]);
-}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wait.c: wait4(2), waitid(2), getrusage(2), times(2). */
+/* wait.c: wait4(2), waitid(2), getrusage(2). */
 #include "kernel/pidfd.h"
 #include "kernel/wait.h"
 #include "syscalls/proto.h"
@@ -160,20 +160,4 @@ long sys_getrusage(struct task *t, const struct syscall_args *a)
 		u.maxrss = MAX(u.maxrss, MAX(st.hiwater_rss, st.rss) / 1024);
 	}
 	return put_rusage(a->a[1], &u);
-}
-
-long sys_times(struct task *t, const struct syscall_args *a)
-{
-	const int64_t tick = NSEC_PER_SEC / 100;
-	if (a->a[0]) {
-		struct task_usage u, c;
-		group_usage(t->tg, &u);
-		mutex_lock(&t->kernel->tasks.lock);
-		c = t->tg->children;
-		mutex_unlock(&t->kernel->tasks.lock);
-		int64_t v[4] = { u.utime / tick, u.stime / tick, c.utime / tick, c.stime / tick };
-		if (copy_to_user(a->a[0], v, sizeof(v)))
-			return -EFAULT;
-	}
-	return ktime_mono() / tick;
 }

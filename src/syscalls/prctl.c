@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* prctl.c: prctl(2), arch_prctl(2), personality(2), membarrier(2), seccomp(2). */
+#include "syscalls/proto.h"
+#include <asm/prctl.h>
+#include <linux/capability.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+#ifndef PR_GET_AUXV
+#define PR_GET_AUXV 0x41555856
+#endif
+#define PR_SET_MDWE_ 65
+#define PR_GET_MDWE_ 66
+#define PR_SET_MEMORY_MERGE_ 67
+#define PR_GET_MEMORY_MERGE_ 68
+
+static long set_securebits(struct task *t, uint64_t v)
+{
+	const struct cred *c = t->cred;
+	uint32_t old = c->securebits;
+	/* Locks stay, locked bits do not change, nothing unknown, and only with CAP_SETPCAP. */
+	if (((old & SECURE_ALL_LOCKS) >> 1) & (old ^ v))
+		return -EPERM;
+	if ((old & SECURE_ALL_LOCKS & ~v) || (v & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)))
+		return -EPERM;
+	if (!cred_has_cap(c, CAP_SETPCAP))
+		return -EPERM;
+	struct cred *n = cred_dup(c);
+	n->securebits = v;
+	task_set_cred(t, n);
+	return 0;
+}
+
+static long cap_ambient(struct task *t, uint64_t op, uint64_t cap, uint64_t a4, uint64_t a5)
+{
+	if (op == PR_CAP_AMBIENT_CLEAR_ALL) {
+		if (cap | a4 | a5)
+			return -EINVAL;
+		struct cred *n = cred_dup(t->cred);
+		n->ambient = 0;
+		task_set_cred(t, n);
+		return 0;
+	}
+	if (a4 | a5)
+		return -EINVAL;
+	if (cap > CAP_LAST_CAP)
+		return -EINVAL;
+	if (op == PR_CAP_AMBIENT_IS_SET)
+		return !!(t->cred->ambient & CAP_BIT(cap));
+	if (op != PR_CAP_AMBIENT_RAISE && op != PR_CAP_AMBIENT_LOWER)
+		return -EINVAL;
+	if (op == PR_CAP_AMBIENT_RAISE && (!(t->cred->permitted & t->cred->inheritable & CAP_BIT(cap)) ||
+					   (t->cred->securebits & (1 << SECURE_NO_CAP_AMBIENT_RAISE))))
+		return -EPERM;
+	struct cred *n = cred_dup(t->cred);
+	if (op == PR_CAP_AMBIENT_RAISE)
+		n->ambient |= CAP_BIT(cap);
+	else
+		n->ambient &= ~CAP_BIT(cap);
+	task_set_cred(t, n);
+	return 0;
+}
+
+static void mark_subreaper(struct thread_group *tg, bool on)
+{
+	struct task *th, *c;
+	TAILQ_FOREACH(th, &tg->tasks, tg_link)
+		TAILQ_FOREACH(c, &th->children, sibling) {
+			if (c->tg->is_init || c->tg->child_subreaper)
+				continue;
+			c->tg->has_child_subreaper = on;
+			mark_subreaper(c->tg, on);
+		}
+}
+
+static long set_subreaper(struct task *t, bool on)
+{
+	guard(mutex)(&t->kernel->tasks.lock);
+	t->tg->child_subreaper = on;
+	if (on) /* as Linux: the mark of the descendants stays when it is taken back */
+		mark_subreaper(t->tg, true);
+	return 0;
+}
+
+/* PR_SET_MM: one field at a time. The map form needs CAP_SYS_RESOURCE too and is not offered. */
+static long set_mm(struct task *t, uint64_t opt, uint64_t addr, uint64_t a4, uint64_t a5)
+{
+	struct mm_layout *l = mm_layout(t->mm);
+	if (a5 || (a4 && opt != PR_SET_MM_AUXV && opt != PR_SET_MM_MAP && opt != PR_SET_MM_MAP_SIZE))
+		return -EINVAL;
+	if (opt == PR_SET_MM_MAP || opt == PR_SET_MM_MAP_SIZE || opt == PR_SET_MM_AUXV || opt == PR_SET_MM_EXE_FILE)
+		return -EINVAL;
+	if (!cred_has_cap(t->cred, CAP_SYS_RESOURCE))
+		return -EPERM;
+	if (addr >= PL_TASK_SIZE || addr < PL_MIN_ADDR)
+		return -EINVAL;
+	uaddr_t *f;
+	switch (opt) {
+	case PR_SET_MM_START_CODE: f = &l->start_code; break;
+	case PR_SET_MM_END_CODE: f = &l->end_code; break;
+	case PR_SET_MM_START_DATA: f = &l->start_data; break;
+	case PR_SET_MM_END_DATA: f = &l->end_data; break;
+	case PR_SET_MM_START_STACK: f = &l->start_stack; break;
+	case PR_SET_MM_ARG_START: f = &l->arg_start; break;
+	case PR_SET_MM_ARG_END: f = &l->arg_end; break;
+	case PR_SET_MM_ENV_START: f = &l->env_start; break;
+	case PR_SET_MM_ENV_END: f = &l->env_end; break;
+	default: return -EINVAL; /* START_BRK, BRK: would need brk's own accounts */
+	}
+	*f = addr;
+	return 0;
+}
+
+long sys_prctl(struct task *t, const struct syscall_args *a)
+{
+	uint64_t a2 = a->a[1], a3 = a->a[2], a4 = a->a[3], a5 = a->a[4];
+	struct cred *n;
+	switch ((int)a->a[0]) {
+	case PR_SET_PDEATHSIG:
+		if (a2 > NSIG_K)
+			return -EINVAL;
+		mutex_lock(&t->kernel->tasks.lock);
+		t->pdeath_signal = a2;
+		mutex_unlock(&t->kernel->tasks.lock);
+		return 0;
+	case PR_GET_PDEATHSIG:
+		return put_user((int)t->pdeath_signal, a2);
+	case PR_GET_DUMPABLE:
+		return mm_layout(t->mm)->dumpable;
+	case PR_SET_DUMPABLE:
+		if (a2 > 1)
+			return -EINVAL;
+		mm_layout(t->mm)->dumpable = a2;
+		return 0;
+	case PR_SET_NAME: {
+		char name[16];
+		ssize_t len = strncpy_from_user(name, a2, sizeof(name));
+		if (len == -EFAULT)
+			return -EFAULT;
+		if (len == -ENAMETOOLONG) { /* Linux cuts it */
+			if (copy_from_user(name, a2, 15))
+				return -EFAULT;
+			len = 15;
+		}
+		memset(name + len, 0, sizeof(name) - len);
+		mutex_lock(&t->lock);
+		memcpy(t->comm, name, sizeof(name));
+		mutex_unlock(&t->lock);
+		return 0;
+	}
+	case PR_GET_NAME: {
+		char name[16];
+		mutex_lock(&t->lock);
+		memcpy(name, t->comm, sizeof(name));
+		mutex_unlock(&t->lock);
+		return copy_to_user(a2, name, sizeof(name));
+	}
+	case PR_GET_KEEPCAPS:
+		return !!(t->cred->securebits & (1 << SECURE_KEEP_CAPS));
+	case PR_SET_KEEPCAPS:
+		if (a2 > 1)
+			return -EINVAL;
+		if (t->cred->securebits & (1 << SECURE_KEEP_CAPS_LOCKED))
+			return -EPERM;
+		n = cred_dup(t->cred);
+		n->securebits = (n->securebits & ~(1U << SECURE_KEEP_CAPS)) | (uint32_t)a2 << SECURE_KEEP_CAPS;
+		task_set_cred(t, n);
+		return 0;
+	case PR_CAPBSET_READ:
+		return a2 > CAP_LAST_CAP ? -EINVAL : !!(t->cred->bounding & CAP_BIT(a2));
+	case PR_CAPBSET_DROP:
+		if (!ns_capable(t->cred, t->cred->user_ns, CAP_SETPCAP))
+			return -EPERM;
+		if (a2 > CAP_LAST_CAP)
+			return -EINVAL;
+		n = cred_dup(t->cred);
+		n->bounding &= ~CAP_BIT(a2);
+		task_set_cred(t, n);
+		return 0;
+	case PR_GET_SECUREBITS:
+		return t->cred->securebits;
+	case PR_SET_SECUREBITS:
+		return set_securebits(t, a2);
+	case PR_CAP_AMBIENT:
+		return cap_ambient(t, a2, a3, a4, a5);
+	case PR_SET_NO_NEW_PRIVS:
+		if (a2 != 1 || a3 | a4 | a5)
+			return -EINVAL;
+		t->no_new_privs = true;
+		return 0;
+	case PR_GET_NO_NEW_PRIVS:
+		return a2 | a3 | a4 | a5 ? -EINVAL : t->no_new_privs;
+	case PR_SET_CHILD_SUBREAPER:
+		return set_subreaper(t, a2);
+	case PR_GET_CHILD_SUBREAPER:
+		return put_user((int)t->tg->child_subreaper, a2);
+	case PR_SET_TIMERSLACK:
+		t->timer_slack = (int64_t)a2 <= 0 ? 50000 : a2;
+		return 0;
+	case PR_GET_TIMERSLACK:
+		return MIN(t->timer_slack, (uint64_t)INT64_MAX);
+	case PR_GET_TID_ADDRESS:
+		return put_user((uint64_t)t->clear_child_tid, a2);
+	case PR_SET_VMA: /* names of anonymous maps: not kept, and said so as a kernel without CONFIG_ANON_VMA_NAME does */
+		return -EINVAL;
+	case PR_SET_MM:
+		return set_mm(t, a2, a3, a4, a5);
+	case PR_GET_AUXV: {
+		if (a4 | a5)
+			return -EINVAL;
+		struct mm_layout *l = mm_layout(t->mm);
+		size_t full = sizeof(l->auxv);
+		return copy_to_user(a2, l->auxv, MIN(full, (size_t)a3)) ? -EFAULT : (long)full;
+	}
+	case PR_GET_TSC:
+		return put_user((int)PR_TSC_ENABLE, a2);
+	case PR_SET_TSC: /* the instruction cannot be trapped here: allowing it is all there is */
+		return a2 == PR_TSC_ENABLE ? 0 : -EINVAL;
+	case PR_GET_TIMING:
+		return PR_TIMING_STATISTICAL;
+	case PR_SET_TIMING:
+		return a2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
+	case PR_SET_THP_DISABLE:
+		return a3 | a4 | a5 ? -EINVAL : a2 ? -EINVAL : 0;
+	case PR_GET_THP_DISABLE:
+		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
+	case PR_GET_SECCOMP:
+		return 0;
+	case PR_SET_SECCOMP: /* neither strict nor filter mode yet: as a kernel without CONFIG_SECCOMP */
+		return -EINVAL;
+	case PR_GET_SPECULATION_CTRL:
+	case PR_SET_SPECULATION_CTRL:
+		if (a4 | a5)
+			return -EINVAL;
+		return a2 <= PR_SPEC_INDIRECT_BRANCH ? (int)a->a[0] == PR_GET_SPECULATION_CTRL ? PR_SPEC_NOT_AFFECTED : -ENXIO : -ENODEV;
+	case PR_MCE_KILL:
+	case PR_MCE_KILL_GET:
+		return -EINVAL;
+	case PR_SET_PTRACER: /* YAMA's: accepted as with scope 0, where it has no effect */
+		return 0;
+	case PR_GET_MEMORY_MERGE_:
+	case PR_GET_MDWE_:
+		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
+	default:
+		log_debug("%s: prctl(%d) is not implemented", t->comm, (int)a->a[0]);
+		return -EINVAL;
+	}
+}
+
+/* ---- arch_prctl ---- */
+
+long sys_arch_prctl(struct task *t, const struct syscall_args *a)
+{
+	struct pl_regs r;
+	switch ((int)a->a[0]) {
+	case ARCH_SET_FS:
+		if (a->a[1] >= PL_TASK_SIZE)
+			return -EPERM;
+		pl_set_fs_base(t->thread, a->a[1]);
+		return 0;
+	case ARCH_GET_FS:
+		pl_get_regs(t->thread, &r);
+		return put_user(r.fs_base, a->a[1]);
+	case ARCH_SET_GS:
+		if (a->a[1] >= PL_TASK_SIZE)
+			return -EPERM;
+		return pl_set_gs_base(t->thread, a->a[1]);
+	case ARCH_GET_GS:
+		pl_get_regs(t->thread, &r);
+		return put_user(r.gs_base, a->a[1]);
+	case 0x1011: /* ARCH_GET_CPUID: the instruction is enabled */
+		return 1;
+	case 0x1012: /* ARCH_SET_CPUID: no faulting here */
+		return -ENODEV;
+	case 0x1021: /* ARCH_GET_XCOMP_SUPP */
+	case 0x1022: { /* ARCH_GET_XCOMP_PERM */
+		uint64_t f = pl_xfeatures(t->kernel->platform);
+		return put_user(f, a->a[1]);
+	}
+	case 0x1023: /* ARCH_REQ_XCOMP_PERM: what a thread may have it has from the start */
+		return a->a[1] < 64 && (pl_xfeatures(t->kernel->platform) >> a->a[1] & 1) ? 0 : -EOPNOTSUPP;
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_personality(struct task *t, const struct syscall_args *a)
+{
+	uint32_t p = a->a[0], old = t->personality;
+	if (p != 0xffffffff)
+		t->personality = p;
+	return old;
+}
+
+/* ---- membarrier ---- */
+
+long sys_membarrier(struct task *t, const struct syscall_args *a)
+{
+	const int supported = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
+			      MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+	(void)t;
+	if ((unsigned)a->a[1])
+		return -EINVAL;
+	switch ((int)a->a[0]) {
+	case MEMBARRIER_CMD_QUERY:
+		return task_membarrier(t, 0) < 0 ? 0 : supported;
+	case MEMBARRIER_CMD_GLOBAL:
+	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
+	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
+	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+		return task_membarrier(t, (int)a->a[0]);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* ---- seccomp: not yet; as a kernel built without CONFIG_SECCOMP_FILTER answers ---- */
+
+long sys_seccomp(struct task *t, const struct syscall_args *a)
+{
+	(void)t;
+	switch ((unsigned)a->a[0]) {
+	case SECCOMP_SET_MODE_STRICT:
+	case SECCOMP_SET_MODE_FILTER:
+	case SECCOMP_GET_ACTION_AVAIL:
+	case SECCOMP_GET_NOTIF_SIZES:
+	default:
+		return -EINVAL;
+	}
+}

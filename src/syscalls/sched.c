@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sched.c: scheduling calls. Guest threads are scheduled by the host; classes, priorities, niceness and affinity are kept and shown
+ * exactly, with Linux's checks, but do not steer the host (the jailed kernel process may not raise its own priority). */
+#include "syscalls/proto.h"
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#define SCHED_NORMAL_ 0
+#define SCHED_FIFO_ 1
+#define SCHED_RR_ 2
+#define SCHED_BATCH_ 3
+#define SCHED_IDLE_ 5
+#define SCHED_DEADLINE_ 6
+#define SCHED_RESET_ON_FORK_ 0x40000000
+
+static struct task *find_task(struct task *t, int pid)
+{
+	if (pid)
+		return pidns_task_with_id(task_pid_ns(t), pid);
+	task_get(t);
+	return t;
+}
+
+static bool same_owner(struct task *t, struct task *o)
+{
+	guard(mutex)(&o->lock);
+	return t->cred->euid == o->cred->euid || t->cred->euid == o->cred->uid;
+}
+
+long sys_sched_yield(struct task *t, const struct syscall_args *a)
+{
+	(void)t;
+	(void)a;
+	fiber_yield();
+	return 0;
+}
+
+/* ---- affinity ---- */
+
+static size_t cpumask_bytes(struct kernel *k) { return ((k->ncpus + 63) / 64) * 8; }
+
+long sys_sched_setaffinity(struct task *t, const struct syscall_args *a)
+{
+	uint64_t mask[16] = { 0 };
+	size_t len = MIN((size_t)(uint32_t)a->a[1], sizeof(mask));
+	if (copy_from_user(mask, a->a[2], len) && len)
+		return -EFAULT;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	long r = 0;
+	bool any = false;
+	for (int i = 0; i < 16; i++) {
+		int lo = i * 64;
+		uint64_t have = t->kernel->ncpus >= lo + 64 ? ~0ULL : t->kernel->ncpus > lo ? (1ULL << (t->kernel->ncpus - lo)) - 1 : 0;
+		mask[i] &= have;
+		any |= mask[i] != 0;
+	}
+	if (!same_owner(t, o) && !ns_capable(t->cred, o->cred->user_ns, CAP_SYS_NICE)) {
+		r = -EPERM;
+	} else if (!any) {
+		r = -EINVAL;
+	} else {
+		mutex_lock(&o->lock);
+		memcpy(o->cpu_mask, mask, sizeof(mask));
+		mutex_unlock(&o->lock);
+	}
+	task_put(o);
+	return r;
+}
+
+long sys_sched_getaffinity(struct task *t, const struct syscall_args *a)
+{
+	uint32_t len = a->a[1];
+	uint64_t mask[16];
+	size_t n = cpumask_bytes(t->kernel);
+	if ((uint64_t)len * 8 < (uint64_t)t->kernel->ncpus || (len & 7))
+		return -EINVAL;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	mutex_lock(&o->lock);
+	memcpy(mask, o->cpu_mask, sizeof(mask));
+	mutex_unlock(&o->lock);
+	task_put(o);
+	n = MIN(n, (size_t)len);
+	return copy_to_user(a->a[2], mask, n) ? -EFAULT : (long)n;
+}
+
+long sys_getcpu(struct task *t, const struct syscall_args *a)
+{
+	(void)t;
+	unsigned cpu = 0, node = 0;
+	int c = sched_getcpu();
+	if (c > 0)
+		cpu = c;
+	if (a->a[0] && put_user(cpu, a->a[0]))
+		return -EFAULT;
+	if (a->a[1] && put_user(node, a->a[1]))
+		return -EFAULT;
+	return 0;
+}
+
+/* ---- classes ---- */
+
+static bool rt_policy(int p) { return p == SCHED_FIFO_ || p == SCHED_RR_; }
+static bool fair_policy(int p) { return p == SCHED_NORMAL_ || p == SCHED_BATCH_; }
+
+struct sched_change { int policy, prio, nice; bool reset_on_fork, set_nice, keep_policy; };
+
+static int nice_limit(struct task *o)
+{
+	uint64_t l = task_rlimit(o, RLIMIT_NICE);
+	return l == RLIM64_INFINITY ? -20 : 20 - (int)MIN(l, 40);
+}
+
+static bool can_nice(struct task *t, struct task *o, int nice)
+{
+	return nice >= nice_limit(o) || cred_has_cap(t->cred, CAP_SYS_NICE);
+}
+
+static long set_scheduler(struct task *t, struct task *o, struct sched_change *c)
+{
+	int policy = c->keep_policy ? o->sched_policy : c->policy;
+	if (!c->keep_policy && !rt_policy(policy) && !fair_policy(policy) && policy != SCHED_IDLE_)
+		return -EINVAL; /* SCHED_DEADLINE is not offered: nothing here could keep its promise */
+	if (c->prio < 0 || c->prio > 99 || rt_policy(policy) != (c->prio != 0))
+		return -EINVAL;
+	bool priv = cred_has_cap(t->cred, CAP_SYS_NICE);
+	if (!priv) {
+		if (rt_policy(policy)) {
+			uint64_t lim = task_rlimit(o, RLIMIT_RTPRIO);
+			if (policy != o->sched_policy && !lim)
+				return -EPERM;
+			if (c->prio > o->sched_priority && (uint64_t)c->prio > lim)
+				return -EPERM;
+		}
+		if (c->set_nice && fair_policy(policy) && c->nice < o->nice && !can_nice(t, o, c->nice))
+			return -EPERM;
+		if (o->sched_policy == SCHED_IDLE_ && policy != SCHED_IDLE_ && !can_nice(t, o, o->nice))
+			return -EPERM;
+		if (!same_owner(t, o))
+			return -EPERM;
+		if (o->sched_reset_on_fork && !c->reset_on_fork)
+			return -EPERM;
+	}
+	mutex_lock(&o->lock);
+	o->sched_policy = policy;
+	o->sched_priority = c->prio;
+	o->sched_reset_on_fork = c->reset_on_fork;
+	if (c->set_nice && (fair_policy(policy) || policy == SCHED_IDLE_))
+		o->nice = c->nice;
+	mutex_unlock(&o->lock);
+	return 0;
+}
+
+long sys_sched_setscheduler(struct task *t, const struct syscall_args *a)
+{
+	int policy = (int)a->a[1], prio;
+	if (policy < 0)
+		return -EINVAL;
+	if (!a->a[2] || (int)a->a[0] < 0)
+		return -EINVAL;
+	if (get_user(prio, a->a[2]))
+		return -EFAULT;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	struct sched_change c = { .policy = policy & ~SCHED_RESET_ON_FORK_, .prio = prio, .reset_on_fork = policy & SCHED_RESET_ON_FORK_ };
+	long r = set_scheduler(t, o, &c);
+	task_put(o);
+	return r;
+}
+
+long sys_sched_setparam(struct task *t, const struct syscall_args *a)
+{
+	int prio;
+	if (!a->a[1] || (int)a->a[0] < 0)
+		return -EINVAL;
+	if (get_user(prio, a->a[1]))
+		return -EFAULT;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	struct sched_change c = { .prio = prio, .keep_policy = true, .reset_on_fork = o->sched_reset_on_fork };
+	long r = set_scheduler(t, o, &c);
+	task_put(o);
+	return r;
+}
+
+long sys_sched_getscheduler(struct task *t, const struct syscall_args *a)
+{
+	if ((int)a->a[0] < 0)
+		return -EINVAL;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	long r = o->sched_policy | (o->sched_reset_on_fork ? SCHED_RESET_ON_FORK_ : 0);
+	task_put(o);
+	return r;
+}
+
+long sys_sched_getparam(struct task *t, const struct syscall_args *a)
+{
+	if (!a->a[1] || (int)a->a[0] < 0)
+		return -EINVAL;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	int prio = o->sched_priority;
+	task_put(o);
+	return put_user(prio, a->a[1]);
+}
+
+static long prio_bound(int policy, bool max)
+{
+	if (rt_policy(policy))
+		return max ? 99 : 1;
+	return fair_policy(policy) || policy == SCHED_IDLE_ || policy == SCHED_DEADLINE_ ? 0 : -EINVAL;
+}
+long sys_sched_get_priority_max(struct task *t, const struct syscall_args *a) { (void)t; return prio_bound((int)a->a[0], true); }
+long sys_sched_get_priority_min(struct task *t, const struct syscall_args *a) { (void)t; return prio_bound((int)a->a[0], false); }
+
+long sys_sched_rr_get_interval(struct task *t, const struct syscall_args *a)
+{
+	if ((int)a->a[0] < 0)
+		return -EINVAL;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	int64_t ts[2] = { 0, o->sched_policy == SCHED_RR_ ? 100 * NSEC_PER_MSEC : o->sched_policy == SCHED_FIFO_ ? 0 : 4 * NSEC_PER_MSEC };
+	task_put(o);
+	return copy_to_user(a->a[1], ts, sizeof(ts));
+}
+
+struct sched_attr_k {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+	uint32_t util_min, util_max;
+};
+_Static_assert(sizeof(struct sched_attr_k) == 56, "struct sched_attr");
+enum { SCHED_FLAG_RESET_ON_FORK = 1, SCHED_FLAG_KEEP_POLICY = 8, SCHED_FLAG_KEEP_PARAMS = 16, SCHED_FLAG_ALL_ = 0x7f };
+
+long sys_sched_setattr(struct task *t, const struct syscall_args *a)
+{
+	struct sched_attr_k at;
+	uint32_t size;
+	if (!a->a[1] || (int)a->a[0] < 0 || a->a[2])
+		return -EINVAL;
+	if (get_user(size, a->a[1]))
+		return -EFAULT;
+	if (!size)
+		size = 48;
+	if (size < 48 || size > GUEST_PAGE_SIZE)
+		goto too_big;
+	int r = copy_struct_from_user(&at, sizeof(at), a->a[1], size);
+	if (r == -E2BIG)
+		goto too_big;
+	if (r)
+		return r;
+	if ((int)at.policy < 0 || (at.flags & ~(uint64_t)SCHED_FLAG_ALL_))
+		return -EINVAL;
+	if (at.flags & ~(uint64_t)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS))
+		return -EOPNOTSUPP; /* utilisation clamps and deadline options, as a kernel built without them */
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	struct sched_change c = {
+		.policy = at.policy, .prio = at.priority, .nice = MAX(-20, MIN(19, at.nice)), .set_nice = true,
+		.reset_on_fork = at.flags & SCHED_FLAG_RESET_ON_FORK, .keep_policy = at.flags & SCHED_FLAG_KEEP_POLICY,
+	};
+	if (at.flags & SCHED_FLAG_KEEP_PARAMS) {
+		c.prio = o->sched_priority;
+		c.set_nice = false;
+	}
+	long ret = set_scheduler(t, o, &c);
+	task_put(o);
+	return ret;
+too_big:
+	size = sizeof(at);
+	(void)put_user(size, a->a[1]);
+	return -E2BIG;
+}
+
+long sys_sched_getattr(struct task *t, const struct syscall_args *a)
+{
+	uint32_t usize = a->a[2];
+	if (!a->a[1] || (int)a->a[0] < 0 || usize < 48 || usize > GUEST_PAGE_SIZE || a->a[3])
+		return -EINVAL;
+	struct task *o = find_task(t, (int)a->a[0]);
+	if (!o)
+		return -ESRCH;
+	struct sched_attr_k at = {
+		.size = MIN(usize, (uint32_t)sizeof(at)), .policy = o->sched_policy, .priority = o->sched_priority,
+		.flags = o->sched_reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
+		.nice = rt_policy(o->sched_policy) ? 0 : o->nice,
+		.util_max = 1024,
+	};
+	task_put(o);
+	if (at.size < sizeof(at))
+		at.size = 48;
+	return copy_to_user(a->a[1], &at, at.size);
+}
+
+/* ---- niceness ---- */
+
+/* Calls fn for every process or thread that (which, who) names; which as getpriority(2). -ESRCH when there is none. */
+static long for_priority(struct task *t, int which, int who, long (*fn)(struct task *t, struct task *o, long acc, int arg), int arg)
+{
+	long acc = -ESRCH;
+	struct pid_namespace *ns = task_pid_ns(t);
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	if (which == PRIO_PROCESS) {
+		struct task *o = find_task(t, who);
+		if (!o)
+			return -ESRCH;
+		acc = fn(t, o, acc, arg);
+		task_put(o);
+		return acc;
+	}
+	kuid_t uid = who ? make_kuid(t->cred->user_ns, who) : t->cred->uid;
+	struct pid *pg = NULL;
+	if (which == PRIO_PGRP) {
+		mutex_lock(&t->kernel->tasks.lock);
+		pg = who ? pidns_find_locked(ns, who) : t->tg->pgrp->pid;
+		if (pg)
+			pid_get(pg);
+		mutex_unlock(&t->kernel->tasks.lock);
+		if (!pg)
+			return -ESRCH;
+	}
+	for (int id = pidns_next_tgid(ns, 1); id > 0; id = pidns_next_tgid(ns, id + 1)) {
+		struct task *leader = pidns_task_with_id(ns, id);
+		if (!leader)
+			continue;
+		for (int tid = task_next_tid(leader->tg, ns, 1); tid > 0; tid = task_next_tid(leader->tg, ns, tid + 1)) {
+			struct task *o = pidns_task_with_id(ns, tid);
+			if (!o)
+				continue;
+			mutex_lock(&t->kernel->tasks.lock);
+			bool hit = pg ? o->tg->pgrp && o->tg->pgrp->pid == pg : o->cred->uid == uid;
+			mutex_unlock(&t->kernel->tasks.lock);
+			if (hit)
+				acc = fn(t, o, acc, arg);
+			task_put(o);
+		}
+		task_put(leader);
+	}
+	if (pg)
+		pid_put(pg);
+	return acc;
+}
+
+static long get_one(struct task *t, struct task *o, long acc, int arg)
+{
+	(void)t;
+	(void)arg;
+	return MAX(acc, (long)(20 - o->nice));
+}
+
+static long set_one(struct task *t, struct task *o, long acc, int nice)
+{
+	if (!same_owner(t, o) && !ns_capable(t->cred, o->cred->user_ns, CAP_SYS_NICE))
+		return -EPERM;
+	if (nice < o->nice && !can_nice(t, o, nice))
+		return -EACCES;
+	o->nice = nice;
+	return acc == -ESRCH ? 0 : acc;
+}
+
+long sys_getpriority(struct task *t, const struct syscall_args *a)
+{
+	return for_priority(t, (int)a->a[0], (int)a->a[1], get_one, 0);
+}
+
+long sys_setpriority(struct task *t, const struct syscall_args *a)
+{
+	int nice = MAX(-20, MIN(19, (int)a->a[2]));
+	return for_priority(t, (int)a->a[0], (int)a->a[1], set_one, nice);
+}
+
+/* ---- I/O priority: kept, and nothing more ---- */
+
+#define IOPRIO_CLASS(p) ((p) >> 13)
+static long ioprio_get_one(struct task *t, struct task *o, long acc, int arg)
+{
+	(void)t;
+	(void)arg;
+	int p = o->ioprio ? o->ioprio : (2 << 13) | ((o->nice + 20) / 5);
+	return acc < 0 ? p : MIN(acc, (long)p);
+}
+static long ioprio_set_one(struct task *t, struct task *o, long acc, int prio)
+{
+	if (!same_owner(t, o) && !cred_has_cap(t->cred, CAP_SYS_NICE))
+		return -EPERM;
+	o->ioprio = prio;
+	return acc == -ESRCH ? 0 : acc;
+}
+long sys_ioprio_get(struct task *t, const struct syscall_args *a) { return for_priority(t, (int)a->a[0] - 1, (int)a->a[1], ioprio_get_one, 0); }
+long sys_ioprio_set(struct task *t, const struct syscall_args *a)
+{
+	int prio = (int)a->a[2], class = IOPRIO_CLASS(prio);
+	if (class == 1 && !cred_has_cap(t->cred, CAP_SYS_ADMIN) && !cred_has_cap(t->cred, CAP_SYS_NICE))
+		return -EPERM;
+	if (class < 0 || class > 3 || (class == 0 && prio))
+		return -EINVAL;
+	return for_priority(t, (int)a->a[0] - 1, (int)a->a[1], ioprio_set_one, prio);
+}
