@@ -4,23 +4,6 @@
 #include "kernel/internal.h"
 #include "kernel/signal.h"
 
-/* A thread that has begun to exit owns nothing any more: its exit has looked, or will look, for those who wait for it. */
-static uint64_t owner_id(uint32_t tid)
-{
-	struct task *t = current;
-
-	guard(mutex)(&t->kernel->tasks.lock);
-	struct pid *p = pidns_find_locked(task_pid_ns(t), (int)tid);
-
-	return p && p->task && p->task->exit_state == TASK_EXIT_NONE ? p->unique : 0;
-}
-
-void kernel_init_futexes(struct kernel *k)
-{
-	if (!k->futexes)
-		k->futexes = futex_table_create(owner_id);
-}
-
 void task_futex_self(struct task *t, struct futex_self *who)
 {
 	who->tid = (uint32_t)task_tid(t, task_pid_ns(t));

@@ -18,6 +18,7 @@
 #include "kernel/internal.h"
 #include "kernel/signal.h"
 #include "kernel/task.h"
+#include "kernel/timer.h"
 #include "mm/uaccess.h"
 #include <linux/capability.h>
 #include <sched.h>
@@ -750,6 +751,7 @@ void task_init_signals(struct task *t)
 void tg_init_signals(struct thread_group *tg)
 {
 	sigpending_init(&tg->pending);
+	tg_init_timers(tg);
 }
 
 void task_clone_signals(struct task *t, struct task *parent, uint64_t flags)
@@ -832,4 +834,6 @@ void task_free_signals(struct task *t)
 void tg_free_signals(struct thread_group *tg)
 {
 	sigpending_flush_mask(&tg->pending, ~0ULL);
+	free(tg->posix_timers);
+	tg->posix_timers = NULL;
 }

@@ -81,7 +81,6 @@ void task_kill_locked(struct task *t);
 void futex_exit_robust(struct task *t);
 struct futex_self;
 void task_futex_self(struct task *t, struct futex_self *who); /* what PI futexes know a thread by */
-void kernel_init_futexes(struct kernel *k); /* from kernel_init(): k->futexes */
 /* Wake one waiter of a word of t's address space, shared or private (clear_child_tid). Own fiber. */
 void task_futex_wake(struct task *t, uaddr_t addr);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stop.c: the typed internal stops of a task, and external stops (pause), which nest and which the guest cannot see. */
+/* stop.c: the typed internal stops of a task, and external stops (pause; kernel_pause() for all),
+ * which nest and which the guest cannot see. */
 #include "kernel/internal.h"
 #include "kernel/signal.h"
 
@@ -69,42 +70,4 @@ void task_unpause(struct task *t)
 	if (__atomic_sub_fetch(&t->external_stops, 1, __ATOMIC_ACQ_REL) == 0 && t->exit_state == TASK_EXIT_NONE)
 		fiber_wake(t->fiber);
 	signal_unlock(t);
-}
-
-/* task_set.lock held: every thread that has not begun to exit is told to look. */
-static void tell_all_locked(struct kernel *k, bool stop)
-{
-	struct pid_namespace *ns = k->tasks.root;
-
-	for (int nr = 1; ns && nr < ns->map_size; nr++) {
-		struct pid *p = ns->map[nr];
-		struct task *t = p ? p->task : NULL;
-
-		if (!t || t->exit_state != TASK_EXIT_NONE)
-			continue;
-		if (stop) {
-			atomic_store(&t->work_pending, true);
-			task_interrupt(t);
-		} else {
-			fiber_wake(t->fiber);
-		}
-	}
-}
-
-void kernel_pause(struct kernel *k)
-{
-	guard(mutex)(&k->tasks.lock);
-	if (__atomic_fetch_add(&k->tasks.stop_count, 1, __ATOMIC_ACQ_REL) == 0)
-		tell_all_locked(k, true);
-}
-
-void kernel_unpause(struct kernel *k)
-{
-	guard(mutex)(&k->tasks.lock);
-	if (!k->tasks.stop_count) {
-		log_warn("unpause of a kernel that is not paused");
-		return;
-	}
-	if (__atomic_sub_fetch(&k->tasks.stop_count, 1, __ATOMIC_ACQ_REL) == 0)
-		tell_all_locked(k, false);
 }
