@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* abi.h: what the stub and the kernel process share: addresses, the slot, the kernel page, the protocol.
+ *
+ * OVERVIEW
+ * A slot belongs to one guest thread. Its first cache line (struct slot_line) is the whole conversation of a plain system
+ * call: the stub writes number and arguments and publishes SLOT_EVENT; the kernel writes the result into the same line and
+ * publishes SLOT_RUN. Everything else in the slot is touched only when an event or an answer needs it.
+ *
+ * The stub side is hostile from the kernel's point of view: every field is read once into kernel memory and then checked.
+ * Constants only: this file is also included by the stub's assembly.
+ */
+#ifndef BAILEY_PLATFORM_TRAP_ABI_H
+#define BAILEY_PLATFORM_TRAP_ABI_H
+
+/* The guest's task size ends at 0x7fff00000000; the host's own exec mappings (stack, vDSO) start at 0x7ffff7000000. */
+#define STUB_SLOTS 0x7fff00000000 /* aligned to its length: one compare tells a slot address */
+#define STUB_SLOT_SHIFT 16
+#define STUB_SLOT_SIZE 0x10000
+#define STUB_MAX_SLOTS 0x8000
+#define STUB_SLOTS_LEN 0x80000000
+#define STUB_TEXT 0x7fffb0000000
+#define STUB_TEXT_END 0x7fffb0010000
+#define STUB_KPAGE 0x7fffb0100000
+#define STUB_KPAGE_LEN 0x3000
+#define STUB_HOST_VDSO 0x7fffb0200000
+
+/* Reserved system call numbers: no host kernel has them; the filter hands them to the kernel process. */
+#define STUB_NR_WAIT 0x4b00  /* (handle, cookie): serve my slot */
+#define STUB_NR_HELLO 0x4b01 /* (handle, cookie): a new thread or process is there; answered with the descriptor of its slot area */
+
+#define STUB_SIGKICK 10 /* a standard signal: several kicks coalesce */
+
+/* Offsets in a slot, for assembly; checked against the structs below. */
+#define SLOT_OFF_STATE 0x00
+#define SLOT_OFF_NR 0x04
+#define SLOT_OFF_INFO 0x08
+#define SLOT_OFF_KICK 0x0c
+#define SLOT_OFF_ARGS 0x10
+#define SLOT_OFF_COOKIE 0x40
+#define SLOT_OFF_HANDLE 0x48
+#define SLOT_OFF_FLAGSLIVE 0x8c
+#define SLOT_OFF_REGS 0xc0
+#define SLOT_OFF_BUF 0x1000
+#define SLOT_BUF_SIZE 0x2000
+#define SLOT_OFF_XSAVE 0x3000
+#define SLOT_XSAVE_SIZE 0x3000
+#define SLOT_OFF_STACK 0x6000
+/* The kernel process maps a slot up to its signal stack. */
+#define SLOT_KERNEL_LEN 0x6000
+
+/* In struct slot_regs, which is struct user_regs_struct. */
+#define R_R15 0xc0
+#define R_R14 0xc8
+#define R_R13 0xd0
+#define R_R12 0xd8
+#define R_RBP 0xe0
+#define R_RBX 0xe8
+#define R_R11 0xf0
+#define R_R10 0xf8
+#define R_R9 0x100
+#define R_R8 0x108
+#define R_RAX 0x110
+#define R_RCX 0x118
+#define R_RDX 0x120
+#define R_RSI 0x128
+#define R_RDI 0x130
+#define R_ORIG 0x138
+#define R_RIP 0x140
+#define R_CS 0x148
+#define R_EFLAGS 0x150
+#define R_RSP 0x158
+#define R_SS 0x160
+#define R_FSBASE 0x168
+
+#ifndef __ASSEMBLER__
+#include <stddef.h>
+#include <stdint.h>
+
+enum slot_state { SLOT_RUN, SLOT_EVENT, SLOT_PARK, SLOT_GONE };
+
+/* slot_line.info of an event: a kind and flags. */
+enum {
+	EV_SYSCALL = 1,
+	EV_FAULT,
+	EV_KICK,
+	EV_ORDER, /* args[0] index, args[1] -errno: the rest of the orders was not executed */
+	EV_DONE,  /* an answer with ANS_STAY was carried out; args[0] = its value */
+	EV_KIND = 0xff,
+	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
+	EV_PREFETCH = 0x200, /* struct slot_copy in[] is filled */
+	EV_FP_LIVE = 0x400,  /* FP state is in the CPU (patched path), not in a frame */
+};
+/* slot_line.info of an answer; 0 = load args[0] into rax and go on. Carried out in this order. */
+enum {
+	ANS_EXIT = 1,	    /* end the host thread */
+	ANS_XSAVE = 2,	    /* write FP state to the slot's xsave area */
+	ANS_XRSTOR = 4,	    /* load it from there */
+	ANS_FSBASE = 8,
+	ANS_GSBASE = 0x10,
+	ANS_ORDERS = 0x20,
+	ANS_CMPXCHG = 0x40, /* value: old, or bit 63 set on a fault */
+	ANS_THREAD = 0x80,  /* clone a thread; value: clone's result */
+	ANS_FORK = 0x100,   /* clone a process; value: clone's result */
+	ANS_COPYOUT = 0x200,
+	ANS_STAY = 0x400,   /* then EV_DONE instead of guest code */
+	ANS_FULL = 0x800,   /* all registers come from slot.regs */
+	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
+};
+
+struct slot_line {
+	uint32_t state;
+	uint32_t nr;
+	uint32_t info;
+	uint32_t kick;
+	uint64_t args[6];
+};
+
+struct slot_regs { /* struct user_regs_struct */
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss,
+		fs_base, gs_base, ds, es, fs, gs;
+};
+
+enum { ORD_MMAP_ANON, ORD_MMAP_FD, ORD_MUNMAP, ORD_MPROTECT, ORD_MADVISE, ORD_MREMAP };
+#define SLOT_MAX_ORDERS 32
+struct slot_order {
+	uint32_t op, prot, flags;
+	int32_t fd;
+	uint64_t addr, len, new_addr, new_len, off, pad;
+};
+
+#define SLOT_MAX_COPIES 8
+struct slot_copy {
+	uint64_t addr; /* guest */
+	uint32_t off, len; /* in the slot's buffer */
+};
+
+struct slot {
+	struct slot_line line;
+
+	/* 0x40: kernel to stub */
+	uint64_t cookie;
+	uint32_t handle;
+	uint32_t norders;
+	uint32_t ncopies;
+	uint32_t pad0;
+	uint64_t fs_base, gs_base;
+	uint32_t orders_done; /* stub to kernel: how many batches of orders it has carried out */
+	uint32_t boot;	      /* zygote only: 1 + listener, or -errno */
+	uint64_t child_cookie; /* of ANS_FORK and ANS_THREAD */
+	uint32_t child_handle;
+	uint32_t child_slot;
+
+	/* 0x80: the stub's own */
+	uint64_t fp;	      /* address of the FP state to load before guest code; 0 = it is in the CPU */
+	uint32_t pad1;
+	uint32_t flags_live;  /* eflags must be restored at a fast exit (came by a signal) */
+	uint64_t xstate_size;
+	uint64_t pad2[5];
+
+	/* 0xc0 */
+	struct slot_regs regs;
+	uint64_t pad3[5];
+
+	/* 0x1c0: fault */
+	int32_t signo, code;
+	uint64_t fault_addr, trapno, err;
+	uint64_t pad4[4];
+
+	/* 0x200: compare-and-exchange */
+	uint64_t cx_addr;
+	uint32_t cx_expect, cx_val;
+	uint64_t pad5[6];
+
+	struct slot_copy copies[SLOT_MAX_COPIES]; /* 0x240 */
+	uint64_t pad6[40];
+	struct slot_order orders[SLOT_MAX_ORDERS]; /* 0x400 */
+	uint64_t pad7[128];
+	uint8_t buf[SLOT_BUF_SIZE];
+	uint8_t xsave[SLOT_XSAVE_SIZE] __attribute__((aligned(64)));
+	uint8_t stack[STUB_SLOT_SIZE - SLOT_OFF_STACK];
+};
+_Static_assert(sizeof(struct slot_line) == 64, "the hot line is one cache line");
+_Static_assert(offsetof(struct slot, cookie) == SLOT_OFF_COOKIE && offsetof(struct slot, handle) == SLOT_OFF_HANDLE, "");
+_Static_assert(offsetof(struct slot, flags_live) == SLOT_OFF_FLAGSLIVE, "");
+_Static_assert(offsetof(struct slot, regs) == SLOT_OFF_REGS, "");
+_Static_assert(offsetof(struct slot, regs.rip) == R_RIP && offsetof(struct slot, regs.fs_base) == R_FSBASE, "");
+_Static_assert(offsetof(struct slot, regs.rax) == R_RAX && offsetof(struct slot, regs.rsp) == R_RSP, "");
+_Static_assert(offsetof(struct slot, signo) == 0x1c0 && offsetof(struct slot, copies) == 0x240, "");
+_Static_assert(offsetof(struct slot, orders) == 0x400 && offsetof(struct slot, buf) == SLOT_OFF_BUF, "");
+_Static_assert(offsetof(struct slot, xsave) == SLOT_OFF_XSAVE && offsetof(struct slot, stack) == SLOT_OFF_STACK, "");
+_Static_assert(sizeof(struct slot) == STUB_SLOT_SIZE, "");
+
+#define KPAGE_NR_PREFETCH 512
+struct kpage_prefetch {
+	uint8_t kind, arg, len_arg, pad;
+	uint16_t size, pad2;
+};
+struct kpage {
+	uint32_t polling; /* a worker watches the slots */
+	uint32_t pad0[15];
+	uint32_t spin;	  /* how many turns a stub spins at most */
+	uint32_t fsgsbase; /* the instructions are there */
+	uint64_t xfeatures;
+	uint64_t pad1[502];
+	struct kpage_prefetch prefetch[KPAGE_NR_PREFETCH][2];
+};
+_Static_assert(sizeof(struct kpage) <= STUB_KPAGE_LEN, "");
+
+/* What the zygote moves and unmaps at its start; in slot.buf. */
+struct zygote_layout {
+	uint32_t nmove, nunmap;
+	struct { uint64_t from, to, len; } move[8];
+	struct { uint64_t addr, len; } unmap[16];
+};
+#endif
+#endif

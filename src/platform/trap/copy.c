@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* copy.c: guest memory from the kernel's side, and what the stub copies along with a call; CPU times. */
+#include "platform/trap/trap.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Guest addresses end below the stub: it is no way to read or write slots. */
+static size_t clip(uaddr_t a, size_t n)
+{
+	if (a >= PL_TASK_SIZE)
+		return 0;
+	return n > PL_TASK_SIZE - a ? PL_TASK_SIZE - a : n;
+}
+
+size_t pl_space_read(struct pl_space *s, void *dst, uaddr_t src, size_t n)
+{
+	struct iovec l = { dst, clip(src, n) }, r = { (void *)src, l.iov_len };
+	ssize_t got;
+
+	if (!l.iov_len)
+		return 0;
+	got = process_vm_readv(s->pid, &l, 1, &r, 1, 0);
+	return got < 0 ? 0 : (size_t)got;
+}
+
+size_t pl_space_write(struct pl_space *s, uaddr_t dst, const void *src, size_t n)
+{
+	struct iovec l = { (void *)src, clip(dst, n) }, r = { (void *)dst, l.iov_len };
+	ssize_t got;
+
+	if (!l.iov_len)
+		return 0;
+	got = process_vm_writev(s->pid, &l, 1, &r, 1, 0);
+	return got < 0 ? 0 : (size_t)got;
+}
+
+static size_t vec(struct pl_space *s, void *buf, const struct iovec *guest, int cnt, bool write)
+{
+	size_t done = 0;
+
+	while (cnt > 0) {
+		struct iovec r[64], l;
+		int n = 0;
+		size_t want = 0;
+		bool end = false;
+		ssize_t got;
+
+		while (n < cnt && n < 64 && !end) {
+			size_t len = guest[n].iov_len, ok = len ? clip((uaddr_t)guest[n].iov_base, len) : 0;
+
+			r[n] = (struct iovec){ guest[n].iov_base, ok };
+			want += ok;
+			end = ok < len;
+			n++;
+		}
+		l = (struct iovec){ (uint8_t *)buf + done, want };
+		if (want) {
+			got = write ? process_vm_writev(s->pid, &l, 1, r, (unsigned long)n, 0) :
+				      process_vm_readv(s->pid, &l, 1, r, (unsigned long)n, 0);
+			if (got > 0)
+				done += (size_t)got;
+			if (got != (ssize_t)want)
+				return done;
+		}
+		if (end)
+			return done;
+		guest += n;
+		cnt -= n;
+	}
+	return done;
+}
+
+size_t pl_space_readv(struct pl_space *s, void *dst, const struct iovec *guest, int cnt) { return vec(s, dst, guest, cnt, false); }
+size_t pl_space_writev(struct pl_space *s, const struct iovec *guest, int cnt, const void *src)
+{
+	return vec(s, (void *)src, guest, cnt, true);
+}
+
+const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *avail)
+{
+	for (uint32_t i = 0; i < t->nsnap; i++) {
+		const struct slot_copy *c = &t->snap_at[i];
+
+		if (src >= c->addr && src - c->addr <= c->len && n <= c->len - (src - c->addr)) {
+			if (avail)
+				*avail = c->len - (src - c->addr);
+			return t->snap + c->off + (src - c->addr);
+		}
+	}
+	return NULL;
+}
+
+bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
+{
+	struct slot_copy *c;
+
+	if (t->ncopies == SLOT_MAX_COPIES || n > SLOT_BUF_SIZE - t->copy_used || clip(dst, n) != n ||
+	    (t->line.info & EV_KIND) != EV_SYSCALL || t->regs_dirty)
+		return false;
+	c = &t->copies[t->ncopies++];
+	c->addr = dst;
+	c->off = t->copy_used;
+	c->len = (uint32_t)n;
+	memcpy(t->slot->buf + t->copy_used, src, n);
+	t->copy_used += ((uint32_t)n + 15) & ~15u;
+	if (t->copy_used > SLOT_BUF_SIZE)
+		t->copy_used = SLOT_BUF_SIZE;
+	return true;
+}
+
+/* ---- CPU time ---- */
+
+ktime_t pl_space_cpu_time(struct pl_space *s)
+{
+	struct timespec ts;
+
+	if (!s->pid || clock_gettime((clockid_t)((~(unsigned)s->pid) << 3 | 2), &ts))
+		return s->cpu_time;
+	return s->cpu_time = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+ktime_t pl_thread_cpu_time(struct pl_thread *t)
+{
+	char path[64], buf[128];
+	unsigned long ns;
+	ssize_t n;
+	int fd;
+
+	if (t->space->nthreads == 1 || t->p->proc_fd < 0)
+		return pl_space_cpu_time(t->space) / (t->space->nthreads ? t->space->nthreads : 1);
+	snprintf(path, sizeof(path), "%d/task/%d/schedstat", (int)t->space->pid, (int)t->tid);
+	fd = openat(t->p->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pl_space_cpu_time(t->space) / t->space->nthreads;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	buf[n] = 0;
+	return sscanf(buf, "%lu", &ns) == 1 ? (ktime_t)ns : 0;
+}

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listener.c: events in, answers out; the two-mode policy; the worker's idle operations; reaping.
+ *
+ * OVERVIEW
+ * Synchronous mode (the default): workers sleep in ppoll on the listener; an answer that wakes a stub is synchronous (the stub
+ * runs on this CPU as soon as the worker sleeps). Polling mode: one worker watches the lines of the threads in guest code, and
+ * stubs spin for their answers. It starts after a streak of calls of one thread that were answered without blocking, only while
+ * there is a CPU for the poller, and ends when calls stop coming, when a sleeping stub has to be woken, or when guest threads
+ * fill the CPUs. Entering it, the answered stub is woken asynchronously: a synchronous wake-up would put it on the poller's CPU.
+ *
+ * No lost event: a stub publishes its event, then looks at the polling flag; leaving, the worker drops the flag, then looks at
+ * all lines once more. A *wait* for a line that was answered meanwhile is answered at once.
+ */
+#include "platform/trap/trap.h"
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
+#endif
+
+#define STREAK 16	 /* calls in a row without blocking before a worker polls */
+#define POLL_TURNS 2000	 /* turns without an event before it stops */
+#define POLL_LOOK 256	 /* turns between looks at everything else */
+
+/* ---- notifications ---- */
+
+static int notif_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
+{
+	struct seccomp_notif_resp r = { .id = id, .val = val, .flags = flags };
+
+	p->stats.answers++;
+	return ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SEND, &r) ? -errno : 0;
+}
+
+static void set_sync(struct platform *p, bool sync)
+{
+	if (!p->sync_wake || p->sync_flag == sync)
+		return;
+	p->sync_flag = sync;
+	ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, (unsigned long)sync);
+}
+
+static int add_fd(struct platform *p, uint64_t id, int fd)
+{
+	struct seccomp_notif_addfd a = { .id = id, .srcfd = (uint32_t)fd };
+	int r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a);
+
+	return r < 0 ? -errno : r;
+}
+
+/* ---- phases ---- */
+
+static void active_add_locked(struct pl_thread *t)
+{
+	struct platform *p = t->p;
+
+	if (t->active_at)
+		return;
+	if (p->nactive == p->active_room) {
+		p->active_room = p->active_room ? p->active_room * 2 : 64;
+		p->active = xrealloc(p->active, p->active_room * sizeof(*p->active));
+	}
+	p->active[p->nactive] = t;
+	t->active_at = ++p->nactive;
+}
+
+static void active_del_locked(struct pl_thread *t)
+{
+	struct platform *p = t->p;
+
+	if (!t->active_at)
+		return;
+	p->active[t->active_at - 1] = p->active[p->nactive - 1];
+	p->active[t->active_at - 1]->active_at = t->active_at;
+	p->nactive--;
+	t->active_at = 0;
+}
+
+/* The line holds an event: take it out, once. */
+static void event_arrived_locked(struct pl_thread *t)
+{
+	const volatile struct slot_line *l = &t->slot->line;
+
+	t->line.nr = l->nr;
+	t->line.info = l->info;
+	for (int i = 0; i < 6; i++)
+		t->line.args[i] = l->args[i];
+	active_del_locked(t);
+	t->p->stats.events++;
+	atomic_store_explicit(&t->phase, PH_KERNEL, memory_order_release);
+	if (t->fiber)
+		fiber_wake(t->fiber);
+}
+
+static inline uint32_t line_state(struct pl_thread *t) { return __atomic_load_n(&t->slot->line.state, __ATOMIC_ACQUIRE); }
+
+void space_kill_locked(struct pl_space *s)
+{
+	struct pl_thread *t;
+
+	if (s->killed || s->dead)
+		return;
+	s->killed = true;
+	kill(s->pid, SIGKILL);
+	LIST_FOREACH(t, &s->threads, space_link)
+		if (t->fiber)
+			fiber_wake(t->fiber);
+}
+
+/* The sender of a notification broke the protocol. Its id keeps the number from being another process's by now. */
+static void protocol_error(struct platform *p, const struct seccomp_notif *n, const char *what)
+{
+	struct pl_space *s = NULL;
+	uint64_t id = n->id;
+
+	log_warn("a guest process broke the stub protocol (%s; call %d, host thread %u): killed", what, n->data.nr, n->pid);
+	for (uint32_t i = 0; i < p->nthreads && !s; i++)
+		if (p->threads[i] && p->threads[i]->tid == (pid_t)n->pid)
+			s = p->threads[i]->space;
+	if (s)
+		space_kill_locked(s);
+	else if (!ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id))
+		kill((pid_t)n->pid, SIGKILL);
+}
+
+/* Wake a stub that sleeps in `nid`; its line has the answer. */
+static void answer_locked(struct pl_thread *t)
+{
+	uint64_t id = t->nid;
+	int64_t val = 0;
+
+	t->nid = 0;
+	if (t->hello) {
+		if (t->space->pid == t->tid) { /* a process: it maps its own slots now */
+			val = add_fd(t->p, id, t->space->area_fd);
+			if (val < 0)
+				log_warn("handing a slot area to a stub: %s", strerror((int)-val));
+		}
+		if (notif_send(t->p, id, val, 0) == 0)
+			t->hello = false;
+		return;
+	}
+	/* -ENOENT: a signal got it out of the call; it looks at its line again before it waits. */
+	notif_send(t->p, id, 0, 0);
+}
+
+static void got_wait(struct platform *p, struct pl_thread *t, const struct seccomp_notif *n)
+{
+	uint32_t st;
+
+	if (t->tid != (pid_t)n->pid)
+		return protocol_error(p, n, "wait for another thread's slot");
+	t->nid = n->id;
+	t->hello = false;
+	if (atomic_load_explicit(&t->phase, memory_order_relaxed) == PH_KERNEL) {
+		if (t->fiber)
+			fiber_wake(t->fiber); /* it may want the notification for a descriptor */
+		return;
+	}
+	st = line_state(t);
+	if (st == SLOT_EVENT)
+		event_arrived_locked(t);
+	else if (st == SLOT_RUN)
+		answer_locked(t);
+	else
+		protocol_error(p, n, "state of its slot");
+}
+
+static void got_hello(struct platform *p, struct pl_thread *t, const struct seccomp_notif *n)
+{
+	struct pl_space *s = t->space;
+
+	if (t->tid && t->tid != (pid_t)n->pid)
+		return protocol_error(p, n, "second thread for a slot");
+	if (!t->tid) {
+		if (!s->pid) {
+			s->pid = (pid_t)n->pid;
+			space_hash_locked(s);
+		} else if (syscall(SYS_tgkill, s->pid, n->pid, 0)) {
+			return protocol_error(p, n, "thread of another process");
+		}
+		t->tid = (pid_t)n->pid;
+	} else if (!t->hello) {
+		return protocol_error(p, n, "hello twice");
+	}
+	t->nid = n->id;
+	t->hello = true;
+	if (atomic_load_explicit(&t->phase, memory_order_relaxed) == PH_GUEST)
+		answer_locked(t);
+	else if (t->fiber)
+		fiber_wake(t->fiber);
+}
+
+/* clone(flags, stack, handle, cookie): let through only what was ordered, once. */
+static void got_clone(struct platform *p, struct pl_thread *t, const struct seccomp_notif *n)
+{
+	uint64_t flags = n->data.args[0], stack = n->data.args[1];
+	uint32_t ordered = t->clone_ordered;
+	bool ok = t->tid == (pid_t)n->pid;
+
+	if (ordered == ANS_FORK)
+		ok = ok && flags == 0x8011 && stack == 0;
+	else if (ordered == ANS_THREAD)
+		ok = ok && flags == 0x50f00 && stack > STUB_SLOTS && stack <= STUB_SLOTS + STUB_SLOTS_LEN &&
+		     stack % STUB_SLOT_SIZE == 0;
+	else
+		ok = false;
+	if (!ok)
+		return protocol_error(p, n, "clone that was not ordered");
+	/* Without WAIT_KILLABLE_RECV a signal may take it out of the call: then it asks again. */
+	if (notif_send(p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0)
+		t->clone_ordered = 0;
+}
+
+/* One notification, known to be there. */
+static bool receive(struct platform *p)
+{
+	struct seccomp_notif n = { 0 };
+	struct pl_thread *t = NULL;
+	uint64_t handle, cookie;
+
+	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_RECV, &n))
+		return false;
+	handle = n.data.args[n.data.nr == SYS_clone ? 2 : 0];
+	cookie = n.data.args[n.data.nr == SYS_clone ? 3 : 1];
+	mutex_lock(&p->lock);
+	p->stats.notifications++;
+	if (handle < p->nthreads)
+		t = p->threads[handle];
+	if (t && t->space->cookie != cookie)
+		t = NULL;
+	if (!t)
+		protocol_error(p, &n, "unknown thread");
+	else if (n.data.nr == STUB_NR_WAIT)
+		got_wait(p, t, &n);
+	else if (n.data.nr == STUB_NR_HELLO)
+		got_hello(p, t, &n);
+	else if (n.data.nr == SYS_clone)
+		got_clone(p, t, &n);
+	else
+		protocol_error(p, &n, "unexpected call");
+	mutex_unlock(&p->lock);
+	return true;
+}
+
+static bool listener_ready(struct platform *p)
+{
+	struct pollfd f = { .fd = p->listener, .events = POLLIN };
+	struct timespec zero = { 0 };
+
+	return ppoll(&f, 1, &zero, NULL) == 1 && f.revents & POLLIN;
+}
+
+/* Everything that is there now. False: nothing was. */
+bool drain_listener(struct platform *p)
+{
+	bool any = false;
+
+	for (int i = 0; i < 64 && listener_ready(p) && receive(p); i++)
+		any = true;
+	return any;
+}
+
+/* ---- answers ---- */
+
+int scan_active(struct platform *p)
+{
+	int found = 0;
+
+	/* A look without the lock: with one thread in guest code, which is when this matters, it is all there is. */
+	mutex_lock(&p->lock);
+	for (uint32_t i = 0; i < p->nactive;) {
+		struct pl_thread *t = p->active[i];
+
+		if (line_state(t) == SLOT_EVENT) {
+			event_arrived_locked(t); /* moves the last one to place i */
+			found++;
+		} else {
+			i++;
+		}
+	}
+	mutex_unlock(&p->lock);
+	p->stats.polled += (uint64_t)found;
+	return found;
+}
+
+void leave_polling(struct platform *p)
+{
+	if (atomic_load(&p->mode) != MODE_POLL)
+		return;
+	atomic_store(&p->mode, MODE_SYNC);
+	__atomic_store_n(&p->kpage->polling, 0, __ATOMIC_SEQ_CST);
+	p->stats.polls_left++;
+	scan_active(p);
+}
+
+/* Publish an answer: the phase becomes GUEST. */
+void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
+{
+	struct platform *p = t->p;
+	struct slot_line *l = &t->slot->line;
+	bool enter = false;
+
+	if (ans & ANS_ORDERS && t->norders) {
+		/* descriptors can only be installed while the stub sleeps in a notification: the caller saw to it */
+		for (uint32_t i = 0; i < t->norders; i++)
+			if (t->orders[i].op == PL_MMAP_FD) {
+				int fd = add_fd(p, t->nid, t->orders[i].fd);
+
+				WRITE_ONCE(t->slot->orders[i].fd, fd < 0 ? -1 : fd);
+			}
+	}
+	l->info = ans;
+	l->args[0] = result;
+	l->kick = 0;
+	mutex_lock(&p->lock);
+	active_add_locked(t);
+	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
+		if (t->streak >= STREAK && p->nactive < p->ncpu && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
+			enter = true;
+	} else if (t->nid || p->nactive >= p->ncpu) {
+		mutex_unlock(&p->lock);
+		leave_polling(p);
+		mutex_lock(&p->lock);
+	}
+	atomic_store(&t->phase, PH_GUEST);
+	if (atomic_load(&t->kick))
+		l->kick = 1;
+	if (enter) {
+		p->stats.polls_entered++;
+		atomic_store(&p->mode, MODE_POLL);
+		__atomic_store_n(&p->kpage->polling, 1, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
+	if (t->nid) {
+		set_sync(p, !enter);
+		answer_locked(t);
+	}
+	mutex_unlock(&p->lock);
+}
+
+/* ---- idle operations ---- */
+
+static int trap_poll(void *arg, int worker)
+{
+	struct platform *p = arg;
+	int n;
+
+	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
+		n = scan_active(p);
+		if (n)
+			return n;
+		if (++p->busy_polls % 64 == 0)
+			return drain_listener(p);
+		return 0;
+	}
+	if (p->busy_polls % 4096 == 0)
+		reap(p);
+	/* Busy with other fibers: events are looked at now and then; before sleeping wait() looks anyway. */
+	if (++p->busy_polls % 8 == 0)
+		return drain_listener(p);
+	return 0;
+}
+
+static void trap_wait(void *arg, int worker, ktime_t deadline)
+{
+	struct platform *p = arg;
+	struct pollfd f[3];
+	struct timespec ts, *tsp = NULL;
+	sigset_t none;
+	bool receiver;
+	int n = 0;
+
+	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
+		for (int idle = 0; idle < POLL_TURNS; idle++) {
+			if (scan_active(p))
+				return;
+			__builtin_ia32_pause();
+			if (idle % POLL_LOOK == POLL_LOOK - 1) {
+				if (drain_listener(p) || atomic_load(&p->kicked[worker]) || (deadline != KTIME_MAX && ktime_mono() >= deadline))
+					goto out;
+			}
+			if (sched_has_host_waiters(p->sched) && idle % POLL_LOOK == 0) {
+				f[0] = (struct pollfd){ .fd = sched_epoll_fd(p->sched), .events = POLLIN };
+				if (poll(f, 1, 0) > 0) {
+					sched_poll_host(p->sched);
+					return;
+				}
+			}
+		}
+		uint32_t before = atomic_load(&p->nactive);
+
+		leave_polling(p);
+		if (atomic_load(&p->nactive) != before)
+			return;
+	}
+
+	int none_yet = 0;
+
+	receiver = atomic_compare_exchange_strong(&p->receiver, &none_yet, worker + 1);
+	f[n++] = (struct pollfd){ .fd = p->kick_fd[worker], .events = POLLIN };
+	if (receiver) {
+		f[n++] = (struct pollfd){ .fd = p->listener, .events = POLLIN };
+		f[n++] = (struct pollfd){ .fd = sched_epoll_fd(p->sched), .events = POLLIN };
+	}
+	if (deadline != KTIME_MAX) {
+		ktime_t d = deadline - ktime_mono();
+
+		if (d < 0)
+			d = 0;
+		ts.tv_sec = d / NSEC_PER_SEC;
+		ts.tv_nsec = d % NSEC_PER_SEC;
+		tsp = &ts;
+	}
+	sigemptyset(&none);
+	if (atomic_load(&p->kicked[worker]))
+		ts = (struct timespec){ 0 }, tsp = &ts;
+	n = ppoll(f, (nfds_t)n, tsp, &none);
+	if (receiver) {
+		if (n > 0 && f[1].revents & POLLIN)
+			receive(p);
+		atomic_store(&p->receiver, 0);
+		if (n > 0 && f[2].revents & POLLIN)
+			sched_poll_host(p->sched);
+	}
+	if (n < 0)
+		reap(p);
+out:
+	if (atomic_exchange(&p->kicked[worker], false)) {
+		uint64_t v;
+
+		if (read(p->kick_fd[worker], &v, sizeof(v)) < 0) {
+			/* nothing there */
+		}
+	}
+}
+
+static void trap_kick(void *arg, int worker)
+{
+	struct platform *p = arg;
+	uint64_t one = 1;
+
+	if (atomic_exchange(&p->kicked[worker], true))
+		return;
+	if (write(p->kick_fd[worker], &one, sizeof(one)) < 0) {
+		/* full: it is awake anyway */
+	}
+}
+
+const struct idle_ops trap_idle_ops = { trap_poll, trap_wait, trap_kick };
+
+int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline)
+{
+	while (!cond(arg)) {
+		if (fiber_self()) {
+			if (fiber_park(PARK_UNINTERRUPTIBLE, deadline) == -ETIMEDOUT && !cond(arg))
+				return -ETIMEDOUT;
+		} else {
+			struct pollfd f = { .fd = p->listener, .events = POLLIN };
+
+			if (ktime_mono() >= deadline)
+				return -ETIMEDOUT;
+			if (poll(&f, 1, 20) == 1 && f.revents & POLLIN)
+				receive(p);
+			scan_active(p);
+			reap(p);
+		}
+	}
+	return 0;
+}
+
+/* ---- the dead ---- */
+
+/* Stub processes are children of this process and in a process group of their own, so other children are left alone. */
+void reap(struct platform *p)
+{
+	for (;;) {
+		siginfo_t si = { 0 };
+		struct pl_space *s, *gone = NULL;
+		struct pl_thread *t;
+
+		if (waitid(P_PGID, (id_t)p->zygote_pid, &si, WEXITED | WNOHANG) || !si.si_pid)
+			return;
+		mutex_lock(&p->lock);
+		s = space_by_pid_locked(p, si.si_pid);
+		if (s) {
+			s->dead = true;
+			s->dead_signal = si.si_code == CLD_EXITED ? 0 : si.si_status;
+			if (!s->killed && s->nthreads && !p->closing)
+				log_warn("stub process %d died: %s %d", (int)si.si_pid, si.si_code == CLD_EXITED ? "exit" : "signal", si.si_status);
+			LIST_FOREACH(t, &s->threads, space_link)
+				if (t->fiber)
+					fiber_wake(t->fiber);
+			LIST_REMOVE(s, hash_link);
+			s->hashed = false;
+			if (!s->nthreads)
+				gone = s;
+		}
+		if (!s && si.si_pid == p->zygote_pid && !p->closing)
+			log_error("the zygote died: no new process can be started");
+		mutex_unlock(&p->lock);
+		if (gone)
+			space_free(gone);
+	}
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* space.c: spaces and threads: how they come and go. See trap.h for the life cycle. */
+#include "platform/trap/trap.h"
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- tables ---- */
+
+static unsigned pid_hash(pid_t pid) { return (unsigned)pid % SPACE_HASH; }
+
+void space_hash_locked(struct pl_space *s)
+{
+	LIST_INSERT_HEAD(&s->p->hash[pid_hash(s->pid)], s, hash_link);
+	s->hashed = true;
+}
+
+struct pl_space *space_by_pid_locked(struct platform *p, pid_t pid)
+{
+	struct pl_space *s;
+
+	LIST_FOREACH(s, &p->hash[pid_hash(pid)], hash_link)
+		if (s->pid == pid)
+			return s;
+	return NULL;
+}
+
+/* Handles are places in a table. */
+static uint32_t handle_alloc_locked(struct platform *p, struct pl_thread *t)
+{
+	uint32_t h;
+
+	if (p->nfree) {
+		h = p->free_handles[--p->nfree];
+	} else {
+		if (p->nthreads % 256 == 0) {
+			p->threads = xrealloc(p->threads, (p->nthreads + 256) * sizeof(*p->threads));
+			p->free_handles = xrealloc(p->free_handles, (p->nthreads + 256) * sizeof(*p->free_handles));
+		}
+		h = p->nthreads++;
+	}
+	p->threads[h] = t;
+	return h;
+}
+
+static void handle_free_locked(struct platform *p, uint32_t h)
+{
+	p->threads[h] = NULL;
+	p->free_handles[p->nfree++] = h;
+}
+
+/* ---- allocation ---- */
+
+struct pl_space *space_alloc(struct platform *p)
+{
+	struct pl_space *s = new(struct pl_space);
+
+	s->p = p;
+	LIST_INIT(&s->threads);
+	s->area_fd = memfd_create("bailey-slots", MFD_CLOEXEC);
+	if (s->area_fd < 0 || getrandom(&s->cookie, sizeof(s->cookie), 0) != sizeof(s->cookie)) {
+		if (s->area_fd >= 0)
+			close(s->area_fd);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void space_free(struct pl_space *s)
+{
+	if (s->area_fd >= 0)
+		close(s->area_fd);
+	free(s->free_index);
+	free(s);
+}
+
+/* A thread record with its slot mapped and cleared. index: which slot; UINT32_MAX = any. NULL: no room or no memory. */
+struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t index)
+{
+	struct pl_thread *t = new(struct pl_thread);
+	uint32_t need;
+	void *m;
+
+	t->p = p;
+	t->space = s;
+	mutex_lock(&p->lock);
+	if (index == UINT32_MAX) {
+		index = s->next_index;
+		/* A slot given back may be used again once its host thread is past its last touch of it. */
+		if (s->nfree) {
+			uint32_t cand = s->free_index[0];
+			uint32_t state = 0;
+
+			if (pread(s->area_fd, &state, sizeof(state), (off_t)cand << STUB_SLOT_SHIFT) == sizeof(state) && state == SLOT_GONE) {
+				index = cand;
+				s->nfree--;
+				memmove(s->free_index, s->free_index + 1, s->nfree * sizeof(*s->free_index));
+			}
+		}
+	}
+	if (index >= STUB_MAX_SLOTS) {
+		mutex_unlock(&p->lock);
+		free(t);
+		return NULL;
+	}
+	if (index >= s->next_index)
+		s->next_index = index + 1;
+	need = s->next_index;
+	if (need > s->area_slots) {
+		if (ftruncate(s->area_fd, (off_t)need << STUB_SLOT_SHIFT)) {
+			mutex_unlock(&p->lock);
+			free(t);
+			return NULL;
+		}
+		s->area_slots = need;
+	}
+	t->index = index;
+	m = mmap(NULL, SLOT_KERNEL_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, s->area_fd, (off_t)index << STUB_SLOT_SHIFT);
+	if (m == MAP_FAILED) {
+		mutex_unlock(&p->lock);
+		free(t);
+		return NULL;
+	}
+	t->slot = m;
+	memset(t->slot, 0, offsetof(struct slot, copies));
+	t->slot->line.state = SLOT_PARK;
+	LIST_INSERT_HEAD(&s->threads, t, space_link);
+	s->nthreads++;
+	t->handle = handle_alloc_locked(p, t);
+	t->slot->handle = t->handle;
+	t->slot->cookie = s->cookie;
+	mutex_unlock(&p->lock);
+	return t;
+}
+
+/* Take the thread out of everything. The space goes with its last one. */
+static void thread_free(struct pl_thread *t)
+{
+	struct platform *p = t->p;
+	struct pl_space *s = t->space;
+	bool last;
+
+	mutex_lock(&p->lock);
+	handle_free_locked(p, t->handle);
+	if (t->active_at) {
+		p->active[t->active_at - 1] = p->active[p->nactive - 1];
+		p->active[t->active_at - 1]->active_at = t->active_at;
+		p->nactive--;
+	}
+	LIST_REMOVE(t, space_link);
+	last = --s->nthreads == 0;
+	if (last && s->pid && !s->dead && !s->killed) {
+		s->cpu_time = 0;
+		s->killed = true;
+		kill(s->pid, SIGKILL);
+	}
+	if (last && s->hashed)
+		last = false; /* reap() frees it */
+	munmap(t->slot, SLOT_KERNEL_LEN);
+	mutex_unlock(&p->lock);
+	free(t->snap);
+	free(t);
+	if (last)
+		space_free(s);
+}
+
+/* ---- new threads ---- */
+
+static bool said_hello(void *arg)
+{
+	struct pl_thread *t = arg;
+
+	return t->nid || thread_is_dead(t);
+}
+
+/* Let `by` clone `child` (how: ANS_FORK or ANS_THREAD) and wait until it is there. */
+static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
+{
+	uint64_t value = 0;
+	int err;
+
+	by->slot->child_handle = child->handle;
+	by->slot->child_cookie = child->space->cookie;
+	by->slot->child_slot = child->index;
+	by->clone_ordered = how;
+	child->fiber = fiber_self();
+	err = exchange(by, how, &value);
+	by->clone_ordered = 0;
+	if (err)
+		return err;
+	if ((int64_t)value < 0 || !value)
+		return (int64_t)value == -ENOMEM ? -ENOMEM : -EAGAIN;
+	err = await(by->p, said_hello, child, ktime_mono() + STUB_PATIENCE);
+	if (err || thread_is_dead(child))
+		return -EAGAIN;
+	child->need_full = true;
+	return 0;
+}
+
+/* The child's registers: the parent's, with rax = 0. */
+static void inherit(struct pl_thread *t, struct pl_thread *child)
+{
+	pl_get_regs(t, &child->regs);
+	child->regs.rax = 0;
+	child->regs.orig_rax = UINT64_MAX;
+	child->fs_base = t->fs_base;
+	child->gs_base = t->gs_base;
+	child->regs_cached = child->regs_dirty = true;
+}
+
+int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread)
+{
+	struct pl_space *s = space_alloc(p);
+	struct pl_thread *t;
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	t = thread_alloc(p, s, p->zygote->index);
+	if (!t) {
+		space_free(s);
+		return -ENOMEM;
+	}
+	if (fiber_self())
+		sleeplock_lock(&p->zygote_lock);
+	p->zygote->fiber = fiber_self();
+	err = spawn(p->zygote, t, ANS_FORK);
+	p->zygote->fiber = NULL;
+	if (fiber_self())
+		sleeplock_unlock(&p->zygote_lock);
+	if (err) {
+		thread_free(t);
+		return err;
+	}
+	t->regs.cs = 0x33;
+	t->regs.ss = 0x2b;
+	t->regs.eflags = 0x202;
+	t->regs_cached = t->regs_dirty = true;
+	t->set_fs = true; /* the zygote's are nobody's business */
+	*space = s;
+	*thread = t;
+	return 0;
+}
+
+int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread **thread)
+{
+	struct pl_space *s;
+	struct pl_thread *c;
+	int err = run_orders(t); /* the copy must be of what the VMAs say */
+
+	if (err)
+		return err;
+	s = space_alloc(t->p);
+	if (!s)
+		return -ENOMEM;
+	s->gs_used = t->space->gs_used;
+	c = thread_alloc(t->p, s, t->index);
+	if (!c) {
+		space_free(s);
+		return -ENOMEM;
+	}
+	inherit(t, c);
+	err = spawn(t, c, ANS_FORK);
+	if (err) {
+		thread_free(c);
+		return err;
+	}
+	t->p->stats.forks++;
+	*space = s;
+	*thread = c;
+	return 0;
+}
+
+int pl_thread_clone(struct pl_thread *t, struct pl_thread **thread)
+{
+	struct pl_thread *c = thread_alloc(t->p, t->space, UINT32_MAX);
+	int err;
+
+	if (!c)
+		return -EAGAIN;
+	inherit(t, c);
+	err = spawn(t, c, ANS_THREAD);
+	if (err) {
+		thread_free(c);
+		return err;
+	}
+	t->p->stats.clones++;
+	*thread = c;
+	return 0;
+}
+
+void pl_thread_attach(struct pl_thread *t, struct fiber *f)
+{
+	mutex_lock(&t->p->lock);
+	t->fiber = f;
+	mutex_unlock(&t->p->lock);
+}
+
+/* The host's thread-group leader is kept asleep instead of ending: copies name the process by it. Either way the stub must
+ * first sleep in a notification that we know, lest it comes with a handle that nobody knows any more. */
+void pl_thread_destroy(struct pl_thread *t)
+{
+	struct pl_space *s = t->space;
+	struct platform *p = t->p;
+
+	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && want_nid(t) == 0 && t->tid != s->pid) {
+		t->fiber = NULL;
+		thread_go(t, ANS_EXIT, 0);
+		mutex_lock(&p->lock);
+		s->free_index = xrealloc(s->free_index, (s->nfree + 1) * sizeof(*s->free_index));
+		s->free_index[s->nfree++] = t->index;
+		mutex_unlock(&p->lock);
+	}
+	thread_free(t);
+}
+
+struct pl_space *pl_thread_space(struct pl_thread *t) { return t->space; }
+int pl_space_host_pid(struct pl_space *s) { return s->pid; }

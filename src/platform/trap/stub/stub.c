@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stub.c: what runs in every guest process above the guest's task size. Freestanding, no data, general registers only.
+ *
+ * OVERVIEW
+ * Guest code comes in by a signal (stub_signal) or from a patched call site (stub_patched); registers are put into the slot,
+ * the event into its first line; serve() hands it over, carries the answer out and goes back to guest code through one of
+ * the exits in entry.S. Nothing here is trusted by the kernel process: a guest may overwrite all of it.
+ *
+ * Signals nest on the slot's stack: a kick that lands in the stub returns at once (the stub is on its way to the kernel, or
+ * will see the kick flag in the exit); a fault in one of the copy routines moves on to its fix-up; a signal inside the exit
+ * window is served with the registers in the slot, as if guest code had been hit.
+ */
+#include "../abi.h"
+#include <linux/signal.h>
+#include <asm/sigcontext.h>
+#include <asm/ucontext.h>
+#include <asm/unistd.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+
+#define KPAGE ((const volatile struct kpage *)STUB_KPAGE)
+#define noreturn __attribute__((noreturn))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#pragma GCC visibility push(hidden) /* addresses relative to rip, no table */
+noreturn void switch_stack(struct slot *s, void (*fn)(struct slot *));
+noreturn void exit_fast(struct slot *s);
+noreturn void exit_fast_flags(struct slot *s);
+noreturn void exit_full(struct slot *s);
+noreturn void stub_exit_thread(struct slot *s);
+void stub_restorer(void);
+long stub_fork(struct slot *s, uint32_t handle, uint64_t cookie);
+long stub_clone(struct slot *child, struct slot *s);
+long stub_copy(uint64_t dst, uint64_t src, long n);
+long stub_strcopy(uint64_t dst, uint64_t src, long n);
+long stub_cmpxchg(uint64_t addr, uint32_t expect, uint32_t val);
+long stub_xrstor(uint64_t area, uint64_t features);
+void stub_xsave(uint64_t area, uint64_t features);
+extern const char exit_start[], exit_end[], patched_trap[];
+struct fixup { uint64_t from, to, target; };
+extern const struct fixup stub_fixups[], stub_fixups_end[];
+
+noreturn void zygote_start(const uint64_t *sp);
+noreturn void stub_signal(int sig, siginfo_t *info, struct ucontext *uc);
+noreturn void stub_patched(struct slot *s);
+noreturn void stub_kicked(struct slot *s);
+noreturn void stub_child(struct slot *s);
+noreturn void stub_thread(struct slot *s);
+
+#pragma GCC visibility pop
+
+static inline long sys(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	return ret;
+}
+
+/* ---- hand-off ---- */
+
+/* Publish the event in the slot's line and return when the kernel has answered. */
+static inline void handoff(struct slot *s)
+{
+	uint32_t n = KPAGE->spin;
+
+	/* Sequentially consistent, against a worker that withdraws the polling flag and then looks at the slots once more. */
+	__atomic_store_n(&s->line.state, SLOT_EVENT, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&KPAGE->polling, __ATOMIC_RELAXED) && n--) {
+		uint32_t st = __atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE);
+
+		if (likely(st == SLOT_RUN))
+			return;
+		if (st == SLOT_PARK)
+			break;
+		__builtin_ia32_pause();
+	}
+	while (__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) != SLOT_RUN)
+		if (sys(STUB_NR_WAIT, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38 /* ENOSYS: the kernel process is gone */)
+			stub_exit_thread(s);
+}
+
+/* FP state of the guest into the CPU. */
+static inline bool load_fp(struct slot *s)
+{
+	uint64_t fp = s->fp;
+
+	s->fp = 0;
+	return !fp || stub_xrstor(fp, KPAGE->xfeatures) == 0;
+}
+
+static void set_fs_base(uint64_t v)
+{
+	if (KPAGE->fsgsbase)
+		__asm__ volatile("wrfsbase %0" : : "r"(v));
+	else
+		sys(__NR_arch_prctl, 0x1002 /* ARCH_SET_FS */, (long)v, 0, 0, 0, 0);
+}
+
+static void set_gs_base(uint64_t v)
+{
+	if (KPAGE->fsgsbase)
+		__asm__ volatile("wrgsbase %0" : : "r"(v));
+	else
+		sys(__NR_arch_prctl, 0x1001 /* ARCH_SET_GS */, (long)v, 0, 0, 0, 0);
+}
+
+static inline void save_fs_base(struct slot *s)
+{
+	if (KPAGE->fsgsbase) {
+		uint64_t v;
+
+		__asm__ volatile("rdfsbase %0" : "=r"(v));
+		s->regs.fs_base = v;
+	}
+}
+
+static long run_order(const struct slot_order *o)
+{
+	long r;
+
+	switch (o->op) {
+	case ORD_MMAP_ANON:
+		r = sys(__NR_mmap, (long)o->addr, (long)o->len, o->prot, o->flags, -1, 0);
+		return r < 0 ? r : 0;
+	case ORD_MMAP_FD:
+		r = sys(__NR_mmap, (long)o->addr, (long)o->len, o->prot, o->flags, o->fd, (long)o->off);
+		sys(__NR_close, o->fd, 0, 0, 0, 0, 0);
+		return r < 0 ? r : 0;
+	case ORD_MUNMAP:
+		return sys(__NR_munmap, (long)o->addr, (long)o->len, 0, 0, 0, 0);
+	case ORD_MPROTECT:
+		return sys(__NR_mprotect, (long)o->addr, (long)o->len, o->prot, 0, 0, 0);
+	case ORD_MADVISE:
+		return sys(__NR_madvise, (long)o->addr, (long)o->len, o->flags, 0, 0, 0);
+	case ORD_MREMAP:
+		r = sys(__NR_mremap, (long)o->addr, (long)o->len, (long)o->new_len, o->flags, (long)o->new_addr, 0);
+		return r < 0 ? r : 0;
+	}
+	return -22;
+}
+
+static inline void post(struct slot *s, uint32_t info, uint64_t a0, uint64_t a1)
+{
+	s->line.info = info;
+	s->line.args[0] = a0;
+	s->line.args[1] = a1;
+}
+
+/* True: the answer is carried out and guest code goes on. False: a new event is in the line. */
+static bool carry_out(struct slot *s, uint32_t ans)
+{
+	uint64_t value = 0;
+
+	if (ans & ANS_EXIT)
+		stub_exit_thread(s);
+	if (ans & ANS_XSAVE) {
+		load_fp(s);
+		for (unsigned i = 0; i < 64; i++) /* the header: xsave leaves parts of it alone */
+			s->xsave[512 + i] = 0;
+		stub_xsave((uint64_t)s->xsave, KPAGE->xfeatures);
+	}
+	if (ans & ANS_XRSTOR) {
+		s->fp = 0;
+		if (stub_xrstor((uint64_t)s->xsave, KPAGE->xfeatures))
+			value = (uint64_t)-22;
+	}
+	if (ans & ANS_FSBASE)
+		set_fs_base(s->fs_base);
+	if (ans & ANS_GSBASE)
+		set_gs_base(s->gs_base);
+	if (ans & ANS_RESULT)
+		s->regs.rax = s->line.args[0];
+	if (ans & ANS_ORDERS) {
+		uint32_t n = s->norders;
+
+		for (uint32_t i = 0; i < n && i < SLOT_MAX_ORDERS; i++) {
+			long r = run_order(&s->orders[i]);
+
+			if (r < 0) {
+				for (uint32_t k = i + 1; k < n && k < SLOT_MAX_ORDERS; k++)
+					if (s->orders[k].op == ORD_MMAP_FD)
+						sys(__NR_close, s->orders[k].fd, 0, 0, 0, 0, 0);
+				post(s, EV_ORDER, i, (uint64_t)r);
+				return false;
+			}
+		}
+		__atomic_store_n(&s->orders_done, s->orders_done + 1, __ATOMIC_RELEASE);
+	}
+	if (ans & ANS_CMPXCHG)
+		value = (uint64_t)stub_cmpxchg(s->cx_addr, s->cx_expect, s->cx_val);
+	if (ans & ANS_THREAD) {
+		struct slot *n = (struct slot *)(STUB_SLOTS + ((uint64_t)s->child_slot << STUB_SLOT_SHIFT));
+
+		load_fp(s);
+		value = (uint64_t)stub_clone(n, s);
+	}
+	if (ans & ANS_FORK) {
+		load_fp(s);
+		value = (uint64_t)stub_fork(s, s->child_handle, s->child_cookie);
+	}
+	if (ans & ANS_COPYOUT)
+		for (uint32_t i = 0; i < s->ncopies && i < SLOT_MAX_COPIES; i++) {
+			const struct slot_copy *c = &s->copies[i];
+
+			if (stub_copy(c->addr, (uint64_t)s->buf + c->off, c->len) && (ans & ANS_RESULT))
+				s->regs.rax = (uint64_t)-14;
+		}
+	if (ans & ANS_STAY) {
+		post(s, EV_DONE, value, 0);
+		return false;
+	}
+	return true;
+}
+
+static noreturn void resume(struct slot *s, uint32_t ans)
+{
+	load_fp(s);
+	if (ans & ANS_FULL)
+		exit_full(s);
+	if (!s->flags_live)
+		exit_fast(s);
+	if (unlikely(s->regs.eflags & 0x100)) { /* single-stepping: the trap must not come before the first guest instruction */
+		s->regs.rcx = s->regs.rip;
+		exit_full(s);
+	}
+	exit_fast_flags(s);
+}
+
+/* The line holds an answer. */
+static noreturn void answered(struct slot *s)
+{
+	for (;;) {
+		uint32_t ans = s->line.info;
+
+		if (likely(!ans)) {
+			s->regs.rax = s->line.args[0];
+			resume(s, 0);
+		}
+		if (carry_out(s, ans))
+			resume(s, ans);
+		handoff(s);
+	}
+}
+
+static noreturn void serve(struct slot *s)
+{
+	handoff(s);
+	answered(s);
+}
+
+/* ---- system calls ---- */
+
+/* Copy in what the table says that this call's pointers stand for. */
+static uint32_t prefetch(struct slot *s)
+{
+	uint32_t nr = s->line.nr, used = 0, n = 0;
+
+	if (nr >= KPAGE_NR_PREFETCH)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		const volatile struct kpage_prefetch *p = &KPAGE->prefetch[nr][i];
+		uint32_t room = SLOT_BUF_SIZE - used;
+		uint64_t len, addr;
+
+		if (!p->kind)
+			break;
+		addr = s->line.args[p->arg & 7];
+		if (addr < 4096 || addr >= STUB_SLOTS)
+			continue;
+		if (p->kind == 1) {
+			len = (uint64_t)stub_strcopy((uint64_t)s->buf + used, addr, room < 4096 ? room : 4096);
+		} else {
+			uint64_t want = p->kind == 2 ? s->line.args[p->len_arg & 7] : p->size;
+
+			if (want > (p->kind == 2 && p->size ? p->size : room))
+				continue;
+			if (want > room)
+				continue;
+			len = want - (uint64_t)stub_copy((uint64_t)s->buf + used, addr, (long)want);
+		}
+		if (!len)
+			continue;
+		s->copies[n].addr = addr;
+		s->copies[n].off = used;
+		s->copies[n].len = (uint32_t)len;
+		n++;
+		used += (uint32_t)(len + 15) & ~15u;
+		if (used >= SLOT_BUF_SIZE)
+			break;
+	}
+	s->ncopies = n;
+	return n ? EV_PREFETCH : 0;
+}
+
+static inline uint32_t syscall_line(struct slot *s, uint32_t nr, uint32_t info)
+{
+	s->line.nr = nr;
+	s->line.args[0] = s->regs.rdi;
+	s->line.args[1] = s->regs.rsi;
+	s->line.args[2] = s->regs.rdx;
+	s->line.args[3] = s->regs.r10;
+	s->line.args[4] = s->regs.r8;
+	s->line.args[5] = s->regs.r9;
+	info |= EV_SYSCALL;
+	if (!(info & EV_COMPAT) && nr < KPAGE_NR_PREFETCH && KPAGE->prefetch[nr][0].kind)
+		info |= prefetch(s);
+	s->line.info = info;
+	return info;
+}
+
+void stub_patched(struct slot *s)
+{
+	s->fp = 0;
+	s->flags_live = 0;
+	s->regs.r11 = s->regs.eflags = 0x246;
+	s->regs.cs = 0x33;
+	s->regs.ss = 0x2b;
+	save_fs_base(s);
+	syscall_line(s, (uint32_t)s->regs.rax, EV_FP_LIVE);
+	serve(s);
+}
+
+/* ---- signals ---- */
+
+static void save_regs(struct slot *s, const struct sigcontext *m)
+{
+	struct slot_regs *r = &s->regs;
+
+	r->r15 = m->r15; r->r14 = m->r14; r->r13 = m->r13; r->r12 = m->r12;
+	r->rbp = m->rbp; r->rbx = m->rbx; r->r11 = m->r11; r->r10 = m->r10;
+	r->r9 = m->r9; r->r8 = m->r8; r->rax = m->rax; r->rcx = m->rcx;
+	r->rdx = m->rdx; r->rsi = m->rsi; r->rdi = m->rdi;
+	r->rip = m->rip; r->rsp = m->rsp; r->eflags = m->eflags;
+	r->cs = m->cs; r->ss = m->ss;
+	save_fs_base(s);
+	s->fp = (uint64_t)m->fpstate;
+	s->flags_live = 1;
+}
+
+noreturn static void fault_event(struct slot *s, int sig, const siginfo_t *info, const struct sigcontext *m)
+{
+	s->signo = sig;
+	s->code = info->si_code;
+	s->fault_addr = (uint64_t)info->si_addr;
+	s->trapno = m->trapno;
+	s->err = m->err;
+	if (sig == SIGSEGV || sig == SIGBUS)
+		s->fault_addr = m->trapno == 14 ? m->cr2 : (uint64_t)info->si_addr;
+	s->line.info = EV_FAULT;
+	serve(s);
+}
+
+/* Returns to the restorer when the interrupted stub code is to go on. */
+__attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucontext *uc)
+{
+	struct slot *s = (struct slot *)((uint64_t)__builtin_frame_address(0) & ~(uint64_t)(STUB_SLOT_SIZE - 1));
+	struct sigcontext *m = &uc->uc_mcontext;
+
+	if (likely(sig == SIGSYS)) {
+		uint32_t compat = info->si_arch == AUDIT_ARCH_X86_64 && m->cs == 0x33 ? 0 : EV_COMPAT;
+
+		save_regs(s, m);
+		syscall_line(s, (uint32_t)info->si_syscall, compat);
+		serve(s);
+	}
+	if (m->rip >= STUB_TEXT && m->rip < STUB_TEXT_END) {
+		if (m->rip >= (uint64_t)exit_start && m->rip < (uint64_t)exit_end) {
+			/* All but the flags that a fast exit need not restore is in the slot; the live FP state is in the frame. */
+			s->fp = (uint64_t)m->fpstate;
+			if (!s->flags_live)
+				s->regs.eflags = 0x246;
+			s->flags_live = 1;
+			goto guest;
+		}
+		if (sig == STUB_SIGKICK)
+			return;
+		if (sig == SIGILL && m->rip == (uint64_t)patched_trap) {
+			save_regs(s, m);
+			s->regs.rip = s->regs.rcx;
+			s->regs.r11 = s->regs.eflags = 0x246;
+			syscall_line(s, (uint32_t)s->regs.rax, 0);
+			serve(s);
+		}
+		if (sig == SIGSEGV || sig == SIGBUS)
+			for (const struct fixup *f = stub_fixups; f < stub_fixups_end; f++)
+				if (m->rip >= f->from && m->rip < f->to) {
+					m->rip = f->target;
+					return;
+				}
+		stub_exit_thread(s);
+	}
+	save_regs(s, m);
+guest:
+	if (sig == STUB_SIGKICK) {
+		s->line.info = EV_KICK;
+		serve(s);
+	}
+	fault_event(s, sig, info, m);
+}
+
+/* The host enters handlers with an aligned stack, as after a call. */
+__asm__(".globl stub_signal\nstub_signal: jmp signal_c");
+
+void stub_kicked(struct slot *s)
+{
+	if (!s->flags_live)
+		s->regs.eflags = 0x246;
+	s->line.info = EV_KICK | EV_FP_LIVE;
+	serve(s);
+}
+
+/* ---- new threads and processes ---- */
+
+static void set_altstack(struct slot *s)
+{
+	stack_t ss = { .ss_sp = s->stack, .ss_size = sizeof(s->stack) };
+
+	sys(__NR_sigaltstack, (long)&ss, 0, 0, 0, 0, 0);
+}
+
+/* A forked process, its own slots mapped; alternate stack, GS base and FP state are its parent's, which is right. */
+void stub_child(struct slot *s)
+{
+	answered(s);
+}
+
+void stub_thread(struct slot *s)
+{
+	set_altstack(s);
+	if (KPAGE->fsgsbase)
+		set_gs_base((uint64_t)s);
+	while (__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) != SLOT_RUN)
+		if (sys(STUB_NR_HELLO, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38)
+			stub_exit_thread(s);
+	answered(s);
+}
+
+/* ---- the zygote ---- */
+
+#define LD(off) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, off)
+#define DATA(f) __builtin_offsetof(struct seccomp_data, f)
+#define ARG(n) (DATA(args) + 8 * (n))
+#define JEQ(k, t, f) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, t, f)
+#define JGE(k, t, f) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, k, t, f)
+#define JSET(k, t, f) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, k, t, f)
+#define RET(v) BPF_STMT(BPF_RET | BPF_K, v)
+/* A block: if the loaded number is nr, the n instructions that follow decide. */
+#define ON(nr, n) JEQ(nr, 0, n)
+
+#define MMAP_ANON_FLAGS                                                                                                \
+	(MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE | MAP_STACK | MAP_POPULATE | MAP_DENYWRITE)
+#define MMAP_FD_FLAGS (MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_DENYWRITE)
+
+/* The whole host kernel surface of a guest. Guest code can jump to any stub instruction with any registers, and map code of
+ * its own over the stub: the filter judges addresses, numbers and arguments, never the code behind them. Reasons:
+ *  - rt_sigreturn, exit, munmap, mprotect, mremap, close, sigaltstack: act on the caller's own memory, state and descriptors
+ *    only, and all arguments but one stack_t and the frame are scalars. A process holds no descriptors but those that the
+ *    kernel installs for one order.
+ *  - mmap without a descriptor: private anonymous memory. With one: whatever the kernel installed for this process to map.
+ *  - madvise: advice that only concerns the caller; not MERGEABLE (a side channel), HWPOISON or the like.
+ *  - arch_prctl(ARCH_SET_FS, ARCH_SET_GS): hosts without FSGSBASE. prctl(PR_SET_PDEATHSIG, SIGKILL): forked children.
+ *  - clone: each one is checked by the kernel process. */
+static const struct sock_filter filter[] = {
+	LD(DATA(instruction_pointer) + 4),
+	JEQ(STUB_TEXT >> 32, 1, 0),
+	RET(SECCOMP_RET_TRAP),
+	LD(DATA(instruction_pointer)),
+	JGE(STUB_TEXT & 0xffffffff, 1, 0),
+	RET(SECCOMP_RET_TRAP),
+	JGE(STUB_TEXT_END & 0xffffffff, 0, 1),
+	RET(SECCOMP_RET_TRAP),
+	LD(DATA(arch)),
+	JEQ(AUDIT_ARCH_X86_64, 1, 0),
+	RET(SECCOMP_RET_KILL_PROCESS),
+	LD(DATA(nr)),
+	ON(STUB_NR_WAIT, 1),
+	RET(SECCOMP_RET_USER_NOTIF),
+	ON(__NR_munmap, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_mprotect, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_rt_sigreturn, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_mmap, 15),
+	LD(ARG(4)),
+	JEQ(0xffffffff, 0, 6),
+	LD(ARG(3)),
+	JSET(~(uint32_t)MMAP_ANON_FLAGS, 3, 0),
+	JSET(MAP_ANONYMOUS, 0, 2),
+	JSET(MAP_PRIVATE, 0, 1),
+	RET(SECCOMP_RET_ALLOW),
+	RET(SECCOMP_RET_KILL_PROCESS),
+	JGE(0x10000, 5, 0), /* a descriptor that the kernel process installed */
+	LD(ARG(3)),
+	JSET(~(uint32_t)MMAP_FD_FLAGS, 3, 0),
+	LD(ARG(3) + 4),
+	JEQ(0, 0, 1),
+	RET(SECCOMP_RET_ALLOW),
+	RET(SECCOMP_RET_KILL_PROCESS),
+	ON(__NR_madvise, 10),
+	LD(ARG(2)),
+	JGE(5, 0, 6),	 /* NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED */
+	JGE(8, 0, 6),
+	JGE(12, 0, 4),	 /* FREE, REMOVE, DONTFORK, DOFORK */
+	JGE(14, 0, 4),
+	JGE(26, 0, 2),	 /* HUGEPAGE .. COLLAPSE */
+	JEQ(102, 1, 0),	 /* GUARD_INSTALL, GUARD_REMOVE */
+	JEQ(103, 0, 1),
+	RET(SECCOMP_RET_ALLOW),
+	RET(SECCOMP_RET_ERRNO | 22),
+	ON(__NR_mremap, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_close, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_clone, 1),
+	RET(SECCOMP_RET_USER_NOTIF),
+	ON(STUB_NR_HELLO, 1),
+	RET(SECCOMP_RET_USER_NOTIF),
+	ON(__NR_exit, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_sigaltstack, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_arch_prctl, 5),
+	LD(ARG(0)),
+	JEQ(0x1001, 1, 0),
+	JEQ(0x1002, 0, 1),
+	RET(SECCOMP_RET_ALLOW),
+	RET(SECCOMP_RET_KILL_PROCESS),
+	ON(__NR_prctl, 6),
+	LD(ARG(0)),
+	JEQ(PR_SET_PDEATHSIG, 0, 2),
+	LD(ARG(1)),
+	JEQ(9, 1, 0),
+	RET(SECCOMP_RET_KILL_PROCESS),
+	RET(SECCOMP_RET_ALLOW),
+	RET(SECCOMP_RET_KILL_PROCESS),
+};
+
+/* A guest may speculate in its own process as it likes. */
+#define FILTER_FLAGS (SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW)
+
+static noreturn void zygote_main(struct slot *s)
+{
+	struct zygote_layout *l = (struct zygote_layout *)s->buf;
+	static const uint8_t sigs[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, STUB_SIGKICK };
+	struct sock_fprog prog = { .len = sizeof(filter) / sizeof(filter[0]), .filter = (struct sock_filter *)filter };
+	long r;
+	char c = 'Z';
+
+	/* The kernel process reads this process's map meanwhile, and fills the layout in. */
+	if (sys(__NR_write, 3, (long)&c, 1, 0, 0, 0) != 1 || sys(__NR_read, 3, (long)&c, 1, 0, 0, 0) != 1)
+		stub_exit_thread(s);
+	for (uint32_t i = 0; i < l->nmove; i++) {
+		r = sys(__NR_mremap, (long)l->move[i].from, (long)l->move[i].len, (long)l->move[i].len, 3 /* MAYMOVE | FIXED */,
+			(long)l->move[i].to, 0);
+		if (r < 0)
+			goto fail;
+	}
+	for (uint32_t i = 0; i < l->nunmap; i++)
+		sys(__NR_munmap, (long)l->unmap[i].addr, (long)l->unmap[i].len, 0, 0, 0, 0);
+
+	for (unsigned i = 0; i < sizeof(sigs); i++) {
+		struct { void (*fn)(int, siginfo_t *, struct ucontext *); unsigned long flags; void (*restorer)(void); unsigned long mask; } sa = {
+			stub_signal, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | 0x04000000 /* SA_RESTORER */, stub_restorer, 0 };
+
+		r = sys(__NR_rt_sigaction, sigs[i], (long)&sa, 0, 8, 0, 0);
+		if (r)
+			goto fail;
+	}
+	set_altstack(s);
+	if (KPAGE->fsgsbase)
+		set_gs_base((uint64_t)s);
+	for (int fd = 0; fd < 8; fd++)
+		sys(__NR_close, fd, 0, 0, 0, 0, 0);
+	r = sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	if (r)
+		goto fail;
+	r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS | 1u << 5 /* WAIT_KILLABLE_RECV */, (long)&prog, 0, 0, 0);
+	if (r == -22)
+		r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, (long)&prog, 0, 0, 0);
+	if (r < 0)
+		goto fail;
+	/* The kernel process takes the listener out of this process's table, then lets it be closed here. */
+	__atomic_store_n(&s->boot, (uint32_t)r + 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&s->boot, __ATOMIC_ACQUIRE))
+		__builtin_ia32_pause();
+	sys(__NR_close, r, 0, 0, 0, 0, 0);
+	post(s, EV_DONE, 0, 0);
+	serve(s);
+fail:
+	__atomic_store_n(&s->boot, (uint32_t)r, __ATOMIC_RELEASE);
+	stub_exit_thread(s);
+}
+
+/* Descriptors: 3 a socket to the kernel process, 4 the kernel page, 5 the slot area. */
+void zygote_start(const uint64_t *sp)
+{
+	(void)sp;
+	if (sys(__NR_mmap, STUB_SLOTS, STUB_SLOTS_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 5, 0) < 0 ||
+	    sys(__NR_mmap, STUB_KPAGE, STUB_KPAGE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED, 4, 0) < 0)
+		for (;;)
+			sys(__NR_exit, 1, 0, 0, 0, 0, 0);
+	switch_stack((struct slot *)STUB_SLOTS, zygote_main);
+}

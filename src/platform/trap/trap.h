@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trap.h: inside the trap platform's kernel half.
+ *
+ * OVERVIEW
+ * struct platform has the listener (seccomp notifications of all stubs), the kernel page, and a table of threads by handle.
+ * struct pl_space is a stub process; struct pl_thread a stub thread with its slot. A thread is in one of two phases: GUEST
+ * (the answer has been published; the slot's line belongs to the stub) or KERNEL (an event has been taken out of the line; the
+ * line belongs to the kernel). The stub itself then spins on the line or sleeps in *wait*: `nid` is the notification to answer.
+ *
+ * LIFECYCLE
+ * Threads are created by an ordered clone of a stub thread (spawn()); the new one says HELLO with its handle and the cookie of
+ * its space, which binds its host thread id. Spaces die by SIGKILL when their last thread is destroyed, or on their own
+ * (reap()); the struct goes when the host process has been reaped and no thread is left.
+ *
+ * LOCKS
+ * platform.lock (RANK_PLATFORM): thread table, active list, phases, nids, spaces by pid, the mode. Fibers are woken under it.
+ */
+#ifndef BAILEY_PLATFORM_TRAP_TRAP_H
+#define BAILEY_PLATFORM_TRAP_TRAP_H
+#include "platform/platform.h"
+#include "platform/trap/abi.h"
+
+#define MAX_WORKERS 64
+#define SPACE_HASH 1024
+/* Nothing in the kernel waits for a guest longer than this. */
+#define STUB_PATIENCE (10 * NSEC_PER_SEC)
+
+enum phase { PH_KERNEL, PH_GUEST };
+
+struct pl_thread {
+	struct platform *p;   /* immutable */
+	struct pl_space *space; /* immutable, counted */
+	struct slot *slot;    /* immutable; SLOT_KERNEL_LEN bytes are mapped */
+	uint32_t index;	      /* of the slot; immutable */
+	uint32_t handle;      /* immutable */
+
+	/* platform.lock */
+	struct fiber *fiber;  /* woken when an event arrives */
+	uint32_t active_at;   /* place in platform.active + 1; 0 = not there */
+	uint64_t nid;	      /* the notification in which the stub sleeps; 0 = none */
+	pid_t tid;	      /* host thread id; 0 until HELLO */
+	bool hello;	      /* nid is the HELLO */
+	uint32_t clone_ordered; /* ANS_FORK or ANS_THREAD until its notification has been let through */
+	_Atomic int phase;
+	LIST_ENTRY(pl_thread) space_link;
+
+	_Atomic bool kick;    /* any thread */
+	_Atomic int64_t kicked_at;
+
+	/* own fiber, and event_arrived() while the phase is GUEST */
+	struct slot_line line; /* the event, copied once */
+
+	/* own fiber: the answer that is being put together */
+	bool regs_cached, regs_dirty, have_result, need_full, died;
+	bool set_fs, set_gs, set_xsave;
+	uint32_t pend; /* ANS_ flags to send again after a failed order */
+	int64_t result;
+	uint64_t fs_base, gs_base;
+	struct pl_regs regs;
+	uint32_t ncopies, copy_used;
+	struct slot_copy copies[SLOT_MAX_COPIES];
+	uint32_t norders, order_base;
+	struct pl_order orders[SLOT_MAX_ORDERS];
+	uint32_t orders_sent; /* batches; against slot.orders_done */
+	uint32_t streak;      /* calls answered without blocking */
+	uint32_t nsnap;
+	struct slot_copy snap_at[SLOT_MAX_COPIES];
+	uint8_t *snap;	      /* SLOT_BUF_SIZE; owned; allocated with the first prefetch */
+};
+
+struct pl_space {
+	struct platform *p; /* immutable */
+	int area_fd;	    /* owned: the slots' memory */
+	uint64_t cookie;    /* immutable: knows the threads of this space; never shown to another */
+	pid_t pid;	    /* set once by HELLO, before the space is handed out */
+	/* platform.lock */
+	LIST_HEAD(, pl_thread) threads;
+	LIST_ENTRY(pl_space) hash_link;
+	unsigned nthreads;
+	bool hashed, killed, dead;
+	int dead_signal;
+	uint32_t area_slots; /* what the area's size allows */
+	uint32_t next_index, nfree, *free_index; /* slots given back, oldest first */
+	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
+	ktime_t cpu_time;    /* at death */
+};
+
+enum mode { MODE_SYNC, MODE_POLL };
+
+struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, forks, clones; };
+
+struct platform {
+	struct sched *sched;
+	bool no_patch, fsgsbase, sync_wake;
+	unsigned ncpu;
+	int listener;
+	int kpage_fd;
+	struct kpage *kpage;
+	int kick_fd[MAX_WORKERS];
+	_Atomic bool kicked[MAX_WORKERS];
+	pid_t zygote_pid; /* and process group of all stubs */
+	struct pl_thread *zygote;
+	struct sleeplock zygote_lock;
+	uint64_t xfeatures;
+	size_t xsave_size; /* without MAGIC2 */
+	struct pl_host_vdso vdso;
+	int proc_fd; /* the host's /proc, or -1 */
+
+	struct mutex lock;
+	/* lock */
+	struct pl_thread **threads;
+	uint32_t nthreads, nfree, *free_handles;
+	struct pl_thread **active;
+	_Atomic uint32_t nactive;
+	uint32_t active_room;
+	LIST_HEAD(, pl_space) hash[SPACE_HASH];
+	/* worker */
+	_Atomic int mode;
+	int sync_flag; /* the listener's flags now */
+	_Atomic int receiver; /* 1 + worker that sleeps on the listener */
+	uint32_t busy_polls;
+	bool closing;
+	struct platform_stats stats;
+};
+
+/* made by stub/build.sh */
+extern const unsigned char stub_image[];
+extern const size_t stub_image_size;
+
+/* zygote.c */
+int zygote_start(struct platform *p, int image_fd);
+int zygote_image(void); /* a memfd with the embedded image, or -errno */
+struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t index);
+int map_slot(struct pl_thread *t);
+
+/* listener.c */
+void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
+bool drain_listener(struct platform *p);
+int scan_active(struct platform *p);
+void leave_polling(struct platform *p);
+void space_kill_locked(struct pl_space *s);
+void reap(struct platform *p);
+extern const struct idle_ops trap_idle_ops;
+/* Wait until cond(arg); on a fiber by parking (the condition's maker wakes it), else by serving the listener. 0 or -ETIMEDOUT. */
+int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline);
+
+/* space.c */
+struct pl_space *space_alloc(struct platform *p);
+void space_unref_locked(struct pl_space *s, struct pl_space **gone);
+void space_free(struct pl_space *s);
+struct pl_space *space_by_pid_locked(struct platform *p, pid_t pid);
+void space_hash_locked(struct pl_space *s);
+
+/* run.c */
+int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value); /* one answer that stays in the stub; 0, -EIO dead, or an order's -errno */
+int run_orders(struct pl_thread *t);
+int want_nid(struct pl_thread *t); /* 0 or -EIO */
+
+static inline bool thread_is_dead(struct pl_thread *t) { return READ_ONCE(t->space->dead) || READ_ONCE(t->space->killed) || t->died; }
+
+#endif

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zygote.c: starting the zygote, and platform_create.
+ *
+ * The zygote is executed from the stub's image with nothing but three descriptors; it maps its slot area and the kernel page,
+ * moves the host vDSO next to the stub, unmaps the rest, installs the signal handlers and the filter. It never runs guest code:
+ * its one thread waits for orders to fork. */
+#include "platform/trap/trap.h"
+#include <dirent.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
+#endif
+
+int zygote_image(void)
+{
+	int fd = memfd_create("bailey-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t len = stub_image_size, done = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (done < len) {
+		ssize_t n = write(fd, stub_image + done, len - done);
+
+		if (n <= 0) {
+			close(fd);
+			return -EIO;
+		}
+		done += (size_t)n;
+	}
+	fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	return fd;
+}
+
+/* After fork, in the child: only async-signal-safe calls. */
+static _Noreturn void zygote_exec(int image, int sock, int kpage, int area)
+{
+	static const struct { int what; rlim_t v; } limits[] = { { RLIMIT_CORE, 0 }, { RLIMIT_MEMLOCK, 0 }, { RLIMIT_NOFILE, 1024 } };
+	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+	char *argv[] = { "bailey-stub", NULL }, *envp[] = { NULL };
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setsid();
+	for (int sig = 1; sig < 65; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct rlimit r = { limits[i].v, limits[i].v };
+
+		setrlimit(limits[i].what, &r);
+	}
+	int fds[4] = { image, sock, kpage, area };
+
+	for (int i = 0; i < 4; i++) { /* out of the way of 3, 4, 5, 6 */
+		fds[i] = fcntl(fds[i], F_DUPFD, 64);
+		if (fds[i] < 0)
+			_exit(111);
+	}
+	if (dup2(fds[1], 3) < 0 || dup2(fds[2], 4) < 0 || dup2(fds[3], 5) < 0)
+		_exit(112);
+	dup2(fds[0], 6);
+	fcntl(6, F_SETFD, FD_CLOEXEC);
+	for (int i = 0; i < 3; i++)
+		close(i);
+	syscall(SYS_close_range, 7, ~0U, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	syscall(SYS_capset, &hdr, data);
+	personality(ADDR_NO_RANDOMIZE);
+	syscall(SYS_execveat, 6, "", argv, envp, AT_EMPTY_PATH);
+	_exit(113);
+}
+
+/* What the fresh process has mapped: the stub and ours stay, vDSO and vvar move, the rest goes. */
+static int read_layout(pid_t pid, struct zygote_layout *l)
+{
+	char path[64], line[512];
+	uint64_t lo = 0;
+	FILE *f;
+
+	memset(l, 0, sizeof(*l));
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		uint64_t a, b;
+
+		if (sscanf(line, "%lx-%lx", &a, &b) != 2)
+			continue;
+		if (strstr(line, "[vsyscall]") || (a >= STUB_SLOTS && a < STUB_HOST_VDSO))
+			continue;
+		if (strstr(line, "[vdso]") || strstr(line, "[vvar")) {
+			if (l->nmove == ARRAY_SIZE(l->move))
+				break;
+			if (!lo)
+				lo = a;
+			l->move[l->nmove].from = a;
+			l->move[l->nmove].to = STUB_HOST_VDSO + (a - lo);
+			l->move[l->nmove++].len = b - a;
+		} else if (l->nunmap < ARRAY_SIZE(l->unmap)) {
+			l->unmap[l->nunmap].addr = a;
+			l->unmap[l->nunmap++].len = b - a;
+		}
+	}
+	fclose(f);
+	return l->nmove ? 0 : -ENOENT;
+}
+
+/* Function addresses in the moved vDSO: its image is the same in every process of this host. */
+static void find_vdso(struct platform *p, const struct zygote_layout *l)
+{
+	const char *base = (const char *)getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)base;
+	const Elf64_Dyn *dyn = NULL;
+	const Elf64_Sym *sym = NULL;
+	const char *str = NULL;
+	const uint32_t *hash = NULL, *gnu = NULL;
+	uint64_t load = 0, at, nsym = 0;
+
+	if (!base || !l->nmove)
+		return;
+	at = l->move[l->nmove - 1].to; /* [vdso] comes last */
+	const Elf64_Phdr *ph = (const Elf64_Phdr *)(base + eh->e_phoff);
+
+	for (int i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_type == PT_LOAD)
+			load = ph[i].p_vaddr - ph[i].p_offset;
+		if (ph[i].p_type == PT_DYNAMIC)
+			dyn = (const Elf64_Dyn *)(base + ph[i].p_offset);
+	}
+	for (; dyn && dyn->d_tag; dyn++) {
+		const char *v = base + (dyn->d_un.d_ptr - load);
+
+		if (dyn->d_tag == DT_SYMTAB)
+			sym = (const Elf64_Sym *)v;
+		else if (dyn->d_tag == DT_STRTAB)
+			str = v;
+		else if (dyn->d_tag == DT_HASH)
+			hash = (const uint32_t *)v;
+		else if (dyn->d_tag == DT_GNU_HASH)
+			gnu = (const uint32_t *)v;
+	}
+	if (!sym || !str)
+		return;
+	if (hash) {
+		nsym = hash[1];
+	} else if (gnu) { /* the last chain of the last bucket */
+		const uint32_t *buckets = gnu + 4 + gnu[2] * 2, *chain = buckets + gnu[0];
+
+		for (uint32_t i = 0; i < gnu[0]; i++)
+			nsym = MAX(nsym, (uint64_t)buckets[i]);
+		if (nsym >= gnu[1]) {
+			while (!(chain[nsym - gnu[1]] & 1))
+				nsym++;
+			nsym++;
+		}
+	}
+	for (uint64_t i = 0; i < nsym; i++) {
+		const char *name = str + sym[i].st_name;
+		uint64_t addr = at + sym[i].st_value - load;
+
+		if (!sym[i].st_shndx)
+			continue;
+		if (!strcmp(name, "__vdso_clock_gettime"))
+			p->vdso.clock_gettime = addr;
+		else if (!strcmp(name, "__vdso_gettimeofday"))
+			p->vdso.gettimeofday = addr;
+		else if (!strcmp(name, "__vdso_time"))
+			p->vdso.time = addr;
+		else if (!strcmp(name, "__vdso_getcpu"))
+			p->vdso.getcpu = addr;
+		else if (!strcmp(name, "__vdso_clock_getres"))
+			p->vdso.clock_getres = addr;
+	}
+}
+
+static bool zygote_is_up(void *arg)
+{
+	struct pl_thread *z = arg;
+
+	return z->nid != 0;
+}
+
+int zygote_start(struct platform *p, int image)
+{
+	struct pl_space *s = space_alloc(p);
+	struct pl_thread *z;
+	int sv[2], err = 0, pidfd;
+	struct zygote_layout layout;
+	char c;
+
+	if (!s)
+		return -ENOMEM;
+	z = thread_alloc(p, s, 0);
+	if (!z)
+		return -ENOMEM;
+	z->slot->handle = z->handle;
+	z->slot->cookie = s->cookie;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		return -errno;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		zygote_exec(image, sv[1], p->kpage_fd, s->area_fd);
+	close(sv[1]);
+	p->zygote_pid = s->pid = z->tid = pid;
+	if (read(sv[0], &c, 1) != 1) {
+		int st = 0;
+
+		waitpid(pid, &st, 0);
+		log_error("starting the zygote: it ended with status %#x before it said a word%s", st,
+			  WIFEXITED(st) && WEXITSTATUS(st) == 113 ? ": execveat of its image was refused" : "");
+		close(sv[0]);
+		return -EIO;
+	}
+	err = read_layout(pid, &layout);
+	if (err) {
+		log_error("starting the zygote: /proc/%d/maps: %s", (int)pid, strerror(-err));
+		goto fail;
+	}
+	memcpy(z->slot->buf, &layout, sizeof(layout));
+	find_vdso(p, &layout);
+	if (write(sv[0], "", 1) != 1) {
+		err = -EIO;
+		goto fail;
+	}
+	close(sv[0]);
+	sv[0] = -1;
+	uint32_t boot = 0;
+
+	for (int i = 0; i < 5000 && !(boot = __atomic_load_n(&z->slot->boot, __ATOMIC_ACQUIRE)); i++)
+		usleep(i < 100 ? 20 : 1000);
+	if ((int32_t)boot <= 0) {
+		err = boot ? (int32_t)boot : -ETIMEDOUT;
+		log_error("starting the zygote: installing its seccomp filter: %s", strerror(-err));
+		goto fail;
+	}
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	p->listener = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)boot - 1, 0);
+	err = -errno;
+	if (pidfd >= 0)
+		close(pidfd);
+	if (p->listener < 0) {
+		log_error("starting the zygote: taking its seccomp listener (pidfd_getfd): %s", strerror(-err));
+		goto fail;
+	}
+	fcntl(p->listener, F_SETFD, FD_CLOEXEC);
+	p->sync_wake = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1UL) == 0;
+	p->sync_flag = p->sync_wake;
+	if (!p->sync_wake)
+		log_info("the host has no synchronous notification wake-up (Linux 6.6): system calls will be slower");
+	__atomic_store_n(&z->slot->boot, 0, __ATOMIC_RELEASE);
+	mutex_lock(&p->lock);
+	space_hash_locked(s);
+	mutex_unlock(&p->lock);
+	p->zygote = z;
+	err = await(p, zygote_is_up, z, ktime_mono() + STUB_PATIENCE);
+	if (err)
+		log_error("starting the zygote: it did not report: %s", strerror(-err));
+	return err;
+fail:
+	if (sv[0] >= 0)
+		close(sv[0]);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
+static int kpage_create(struct platform *p)
+{
+	char path[64];
+	int fd = memfd_create("bailey-kpage", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, STUB_KPAGE_LEN))
+		return -errno;
+	p->kpage = mmap(NULL, STUB_KPAGE_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p->kpage == MAP_FAILED)
+		return -errno;
+	/* Our mapping stays writable, no new one can be: a stub cannot mprotect its own to writable. */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		/* Before Linux 5.1: a read-only descriptor does the same. */
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		p->kpage_fd = open(path, O_RDONLY | O_CLOEXEC);
+		close(fd);
+		return p->kpage_fd < 0 ? -errno : 0;
+	}
+	p->kpage_fd = fd;
+	return 0;
+}
+
+static void xstate_probe(struct platform *p)
+{
+	uint64_t mask = 0;
+	uint32_t eax, ebx, ecx, edx;
+
+	/* What signal frames carry: AMX is there only after a process asked for it, which stubs cannot. */
+	if (syscall(SYS_arch_prctl, 0x1022 /* ARCH_GET_XCOMP_PERM */, &mask) || !mask) {
+		__asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+		mask = ((uint64_t)edx << 32 | eax) & ~(3UL << 17);
+	} else {
+		__asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+		mask &= (uint64_t)edx << 32 | eax;
+	}
+	p->xfeatures = mask;
+	p->xsave_size = 576;
+	for (int i = 2; i < 63; i++) {
+		if (!(mask & 1UL << i))
+			continue;
+		__asm__("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0xd), "c"(i));
+		p->xsave_size = MAX(p->xsave_size, (size_t)eax + ebx);
+	}
+	BUG_ON(p->xsave_size > SLOT_XSAVE_SIZE);
+}
+
+static void on_sigchld(int sig) {}
+
+int platform_create(const struct platform_options *o, struct platform **out)
+{
+	struct platform *p = new(struct platform);
+	cpu_set_t cpus;
+	sigset_t chld;
+	int err, image = o->zygote_fd;
+
+	p->sched = o->sched;
+	p->no_patch = o->no_patch;
+	p->listener = p->kpage_fd = -1;
+	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
+	p->ncpu = !sched_getaffinity(0, sizeof(cpus), &cpus) ? (unsigned)CPU_COUNT(&cpus) : 1;
+	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	mutex_init(&p->lock, RANK_PLATFORM);
+	sleeplock_init(&p->zygote_lock, RANK_PLATFORM);
+	for (int i = 0; i < MAX_WORKERS; i++)
+		p->kick_fd[i] = -1;
+	for (int i = 0; i < MAX_WORKERS; i++) {
+		p->kick_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (p->kick_fd[i] < 0 || i >= (int)p->ncpu)
+			break;
+	}
+	/* Blocked everywhere but in the idle wait, which it interrupts: see reap(). */
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_sigchld }, NULL);
+	xstate_probe(p);
+	err = kpage_create(p);
+	if (err) {
+		log_error("creating the kernel page: %s", strerror(-err));
+		goto fail;
+	}
+	p->kpage->spin = p->ncpu > 1 ? 4000 : 0;
+	p->kpage->fsgsbase = p->fsgsbase;
+	p->kpage->xfeatures = p->xfeatures;
+	if (image <= 0)
+		image = zygote_image();
+	if (image < 0) {
+		err = image;
+		log_error("the zygote's image: %s", strerror(-err));
+		goto fail;
+	}
+	err = zygote_start(p, image);
+	if (image != o->zygote_fd)
+		close(image);
+	if (err)
+		goto fail;
+	sched_set_idle(p->sched, &trap_idle_ops, p);
+	*out = p;
+	return 0;
+fail:
+	platform_destroy(p);
+	return err;
+}
+
+void platform_destroy(struct platform *p)
+{
+	p->closing = true;
+	if (p->zygote_pid > 0) {
+		for (int i = 0; i < SPACE_HASH; i++) {
+			struct pl_space *s;
+
+			LIST_FOREACH(s, &p->hash[i], hash_link)
+				kill(s->pid, SIGKILL);
+		}
+		kill(p->zygote_pid, SIGKILL);
+		while (waitpid(-p->zygote_pid, NULL, __WALL) > 0)
+			;
+	}
+	if (p->listener >= 0)
+		close(p->listener);
+	if (p->kpage_fd >= 0)
+		close(p->kpage_fd);
+	if (p->kpage && p->kpage != MAP_FAILED)
+		munmap(p->kpage, STUB_KPAGE_LEN);
+	for (int i = 0; i < MAX_WORKERS; i++)
+		if (p->kick_fd[i] >= 0)
+			close(p->kick_fd[i]);
+	if (p->proc_fd >= 0)
+		close(p->proc_fd);
+	free(p->threads);
+	free(p->free_handles);
+	free(p->active);
+	free(p);
+}
+
+const struct pl_host_vdso *platform_host_vdso(struct platform *p) { return &p->vdso; }
+size_t pl_xsave_size(struct platform *p) { return p->xsave_size + 4; }
+uint64_t pl_xfeatures(struct platform *p) { return p->xfeatures; }
+
+void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_prefetch pf[2])
+{
+	if (nr >= KPAGE_NR_PREFETCH)
+		return;
+	for (int i = 0; i < 2; i++) {
+		struct kpage_prefetch *k = &p->kpage->prefetch[nr][i];
+
+		k->arg = pf[i].arg;
+		k->len_arg = pf[i].len_arg;
+		k->size = pf[i].size;
+		k->kind = pf[i].kind;
+	}
+}
+
+void platform_dump_stats(struct platform *p)
+{
+	const struct platform_stats *st = &p->stats;
+
+	log_debug("platform: %lu events, %lu patched, %lu polled, %lu notifications, %lu answers woke a stub, polling entered %lu left %lu, "
+		  "%lu faults, %lu kicks, %lu order batches, %lu forks, %lu threads", st->events, st->patched, st->polled, st->notifications,
+		  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->forks, st->clones);
+}
