@@ -9,9 +9,9 @@ enum lock_rank {
 	RANK_NONE,
 	RANK_KERNEL_EXT,	 /* kernel.ext_lock */
 	RANK_EXEC,		 /* thread_group.exec_lock (sleep) */
+	RANK_FILE_POS,		 /* file.pos_lock (sleep): held around read, write and readdir, which take inode locks */
 	RANK_VFS_RENAME,	 /* filesystem.rename_lock (sleep) */
 	RANK_VFS_INODE,		 /* inode.lock (sleep): parent before child; two of a kind nested by address */
-	RANK_FILE_POS,		 /* file.pos_lock (sleep) */
 	RANK_SEQ_FILE,		 /* the text of an open file of proc or sys (sleep) */
 	RANK_OVERLAY,		 /* overlay: copy-up of one file (sleep) */
 	RANK_OVERLAY_UPPER,	 /* locks of the inodes that an overlay keeps data in (sleep) */
