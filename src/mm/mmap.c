@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 
 #define PMD_SIZE (2UL << 20)
+#define POPULATE_AT_ONCE (256UL << 20) /* more is done in pieces: nothing waits for a stub for long */
 #define STACK_ROOM_MAX (1UL << 30) /* for RLIMIT_STACK unlimited */
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -222,7 +223,8 @@ static uint64_t stack_room(struct mm *mm, uint64_t start, uint64_t end)
 static int64_t mmap_locked(struct mm *mm, uint64_t addr, uint64_t len, unsigned vflags, int flags, struct mappable *m, uint64_t off)
 {
 	bool shared_write = (vflags & (VMA_SHARED | VMA_MAYWRITE)) == (VMA_SHARED | VMA_MAYWRITE);
-	int extra = flags & (MAP_POPULATE | MAP_LOCKED) && !(flags & MAP_NONBLOCK) ? MAP_POPULATE : 0;
+	bool populate = flags & (MAP_POPULATE | MAP_LOCKED) && !(flags & MAP_NONBLOCK) && (vflags & VMA_PROT);
+	int extra = populate && len <= POPULATE_AT_ONCE ? MAP_POPULATE : 0;
 	struct pl_order o[2];
 	struct vma *v, *old;
 	unsigned n = 0;
@@ -273,6 +275,8 @@ static int64_t mmap_locked(struct mm *mm, uint64_t addr, uint64_t len, unsigned 
 	mm->have_stack |= v->host_start < v->start;
 	mm_merge(mm, v);
 	vma_change_end(mm);
+	if (populate && !extra) /* as on Linux its failure is no error */
+		(void)mm_populate(mm, addr, addr + len, (vflags & (VMA_WRITE | VMA_SHARED)) == VMA_WRITE ? ADV_POPULATE_WRITE : ADV_POPULATE_READ);
 	return addr;
 }
 

@@ -123,9 +123,9 @@ int64_t mm_mprotect(struct mm *mm, uaddr_t addr, uint64_t len, int prot)
 
 /* ---- madvise ---- */
 
-enum {
+enum { /* asm-generic/mman-common.h; ADV_POPULATE_* are in vma.h */
 	ADV_REMOVE = 9, ADV_MERGEABLE = 12, ADV_UNMERGEABLE = 13, ADV_WIPEONFORK = 18, ADV_KEEPONFORK = 19, ADV_COLD = 20,
-	ADV_PAGEOUT = 21, ADV_POPULATE_READ = 22, ADV_POPULATE_WRITE = 23, ADV_DONTNEED_LOCKED = 24, ADV_COLLAPSE = 25,
+	ADV_PAGEOUT = 21, ADV_DONTNEED_LOCKED = 24, ADV_COLLAPSE = 25,
 	ADV_HWPOISON = 100, ADV_SOFT_OFFLINE = 101,
 };
 
@@ -230,7 +230,7 @@ static int order_advice(struct mm *mm, uint64_t start, uint64_t end, int advice)
 	return start < end ? mm_carry_out(mm, &o, 1, NULL, false) : 0;
 }
 
-static int64_t populate(struct mm *mm, uint64_t start, uint64_t end, int advice)
+int64_t mm_populate(struct mm *mm, uint64_t start, uint64_t end, int advice)
 {
 	struct pl_order o = { .op = PL_MADVISE, .flags = advice };
 	struct vma *v;
@@ -260,7 +260,7 @@ static int64_t madvise_locked(struct mm *mm, uint64_t start, uint64_t end, int a
 	struct vma *v;
 
 	if (advice == ADV_POPULATE_READ || advice == ADV_POPULATE_WRITE)
-		return populate(mm, start, end, advice);
+		return mm_populate(mm, start, end, advice);
 	for (v = vma_tree_find(&mm->vmas, start); start < end; v = vma_next(v)) {
 		unsigned flags;
 		bool host = false;

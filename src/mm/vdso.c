@@ -94,10 +94,11 @@ int mm_map_vdso(struct mm *mm)
 	m = shm_object_mappable(o);
 	r = -ENOMEM;
 	base = mm_find_gap(mm, GUEST_PAGE_SIZE + IMAGE_LEN);
+	/* In one piece, and then protected: a descriptor that the stub maps costs more than the order that protects. */
 	if (base)
-		r = mm_mmap(mm, base, GUEST_PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, m, 0, false, true);
+		r = mm_mmap(mm, base, GUEST_PAGE_SIZE + IMAGE_LEN, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, m, 0, false, true);
 	if (r >= 0)
-		r = mm_mmap(mm, base + GUEST_PAGE_SIZE, IMAGE_LEN, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, m, GUEST_PAGE_SIZE, false, true);
+		r = mm_mprotect(mm, base, GUEST_PAGE_SIZE, PROT_READ);
 	shm_object_put(o);
 	if (r < 0)
 		return r;

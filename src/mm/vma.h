@@ -135,4 +135,8 @@ bool mm_may_expand(struct mm *mm, unsigned flags, uint64_t pages);
 bool mm_lock_ok(struct mm *mm, uint64_t more_pages);
 bool mm_can_mlock(struct mm *mm);
 
+/* protect.c */
+enum { ADV_POPULATE_READ = 22, ADV_POPULATE_WRITE = 23 };
+int64_t mm_populate(struct mm *mm, uint64_t start, uint64_t end, int advice); /* map_lock held; 0 or -errno */
+
 #endif
