@@ -57,7 +57,6 @@ struct kernel {
 	void *tty;  /* tty drivers; kernel/tty */
 	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */
 	void (*tty_put)(struct tty *tty);
-	uint32_t (*tty_devnr)(struct tty *tty); /* device number for /proc/PID/stat; set by kernel/tty, NULL: 0 is shown */
 	void (*tty_set_controlling)(struct thread_group *tg, struct file *f); /* of the first process; nothing if f is no tty */
 	/* A session leader is gone: hang up its terminal. No locks held; set by kernel/tty */
 	void (*tty_disassociate)(struct thread_group *tg, bool on_exit);

@@ -263,6 +263,7 @@ static ssize_t ns_readlink(struct pnode *n, char *buf, size_t size)
 		kind = "pid";
 	mutex_lock(&t->lock);
 	switch (n->e->arg) {
+	case NS_MNT: ino = t->mnt_ns ? mount_ns_ino(t->mnt_ns) : 0; break;
 	case NS_UTS: ino = t->uts ? t->uts->ns_ino : 0; break;
 	case NS_USER: ino = t->cred ? t->cred->user_ns->ns_ino : 0; break;
 	case NS_PID_CHILDREN: ino = t->pid_ns_for_children ? t->pid_ns_for_children->ns_ino : 0; break;
@@ -279,6 +280,7 @@ static ssize_t ns_readlink(struct pnode *n, char *buf, size_t size)
 
 #define NS(n, a) { .name = n, .mode = S_IFLNK | 0777, .readlink = ns_readlink, .fill = fdinfo_fill, .arg = a }
 const struct pentry proc_ns_table[] = {
+	NS("mnt", NS_MNT),
 	NS("pid", NS_PID),
 	NS("pid_for_children", NS_PID_CHILDREN),
 	NS("user", NS_USER),

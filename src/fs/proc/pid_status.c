@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pid_status.c: /proc/PID/{stat,statm,status,limits}. Formats: proc(5), Linux fs/proc/array.c. */
 #include "fs/proc/proc_internal.h"
+#include "kernel/tty.h"
 #include <stdio.h>
 
 char task_state_char(struct task *t)
@@ -36,7 +37,7 @@ static const char *state_name(char c)
 	}
 }
 
-struct ids { int pid, tgid, ppid, pgrp, sid, tpgid, tracer, threads; struct pid *pgpid, *sidpid; uint32_t tty; };
+struct ids { int pid, tgid, ppid, pgrp, sid, tpgid, tracer, threads; unsigned tty; };
 
 /* What hangs together under task_set.lock. */
 static void get_ids(struct task *t, struct pid_namespace *ns, struct ids *o)
@@ -45,6 +46,7 @@ static void get_ids(struct task *t, struct pid_namespace *ns, struct ids *o)
 
 	memset(o, 0, sizeof(*o));
 	o->tpgid = -1;
+	tty_proc_info(tg, ns, &o->tty, &o->tpgid); /* the tty's lock comes before task_set.lock */
 	o->pid = task_tid(t, ns);
 	o->tgid = task_tgid(t, ns);
 	o->ppid = task_ppid(t, ns);
@@ -54,19 +56,10 @@ static void get_ids(struct task *t, struct pid_namespace *ns, struct ids *o)
 		o->tracer = pid_nr(t->tracer->pid, ns);
 	if (!tg->pgrp)
 		return;
-	o->pgpid = tg->pgrp->pid;
 	o->pgrp = pid_nr(tg->pgrp->pid, ns);
 	if (!tg->pgrp->session)
 		return;
-	o->sidpid = tg->pgrp->session->pid;
-	o->sid = pid_nr(o->sidpid, ns);
-	if (tg->tty) {
-		struct process_group *fg = tg->pgrp->session->foreground;
-
-		o->tty = t->kernel->tty_devnr ? t->kernel->tty_devnr(tg->tty) : 0;
-		if (fg)
-			o->tpgid = pid_nr(fg->pid, ns);
-	}
+	o->sid = pid_nr(tg->pgrp->session->pid, ns);
 }
 
 struct sigs { sigset_k pending, shared, blocked, ignored, caught; unsigned nr_queue; };

@@ -297,8 +297,8 @@ static const struct pentry net_table[] = {
 	{ 0 },
 };
 static const struct pentry user_table[] = {
-	V("max_cgroup_namespaces", "0"), V("max_ipc_namespaces", "32768"), V("max_mnt_namespaces", "32768"), V("max_net_namespaces", "32768"),
-	V("max_pid_namespaces", "32768"), V("max_user_namespaces", "32768"), V("max_uts_namespaces", "32768"), { 0 },
+	V("max_cgroup_namespaces", "0"), V("max_ipc_namespaces", "0"), V("max_mnt_namespaces", "32768"), V("max_net_namespaces", "0"),
+	V("max_pid_namespaces", "32768"), V("max_user_namespaces", "0"), V("max_uts_namespaces", "32768"), { 0 },
 };
 const struct pentry proc_sys_table[] = {
 	P_DIR("fs", 0555, .dir = fs_table),
