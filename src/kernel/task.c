@@ -129,9 +129,16 @@ void task_set_fiber_context(struct task *t, struct fiber *f)
 	c->fdt = t->fdt;
 }
 
+/* Linux's commit_creds(): who changes what it may do is no longer dumpable and loses its parent-death signal. */
 void task_set_cred(struct task *t, struct cred *c)
 {
 	struct cred *old = t->cred;
+	if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid || old->fsgid != c->fsgid ||
+	    (c->permitted & ~old->permitted)) {
+		if (t->mm)
+			mm_layout(t->mm)->dumpable = false;
+		t->pdeath_signal = 0;
+	}
 	mutex_lock(&t->kernel->tasks.lock);
 	if (t->uid_counted && t->counted_uid != c->uid) {
 		uid_count_add_locked(t->kernel, t->counted_uid, -1);
