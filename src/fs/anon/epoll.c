@@ -633,6 +633,7 @@ static const struct file_ops epoll_file_ops = {
 	.poll = epoll_poll,
 	.release = epoll_release_file,
 	.llseek = noop_llseek,
+	.stream = true,
 	.show_fdinfo = epoll_show_fdinfo,
 };
 

@@ -106,6 +106,7 @@ static const struct file_ops eventfd_ops = {
 	.poll = eventfd_poll,
 	.release = eventfd_release,
 	.llseek = noop_llseek,
+	.stream = true,
 	.show_fdinfo = eventfd_show,
 };
 

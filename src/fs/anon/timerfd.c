@@ -231,6 +231,7 @@ static const struct file_ops timerfd_ops = {
 	.ioctl = timerfd_ioctl,
 	.release = timerfd_release,
 	.llseek = noop_llseek,
+	.stream = true,
 	.show_fdinfo = timerfd_show,
 };
 

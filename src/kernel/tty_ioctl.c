@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tty_ioctl.c: tty_ioctl(4), for both ends of a terminal: a master's requests act on the slave. */
+#include "kernel/tty_internal.h"
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+
+struct termio_k { uint16_t c_iflag, c_oflag, c_cflag, c_lflag; uint8_t c_line, c_cc[8]; };
+_Static_assert(sizeof(struct termios) == 36 && sizeof(struct termios2) == 44 && sizeof(struct termio_k) == 18, "termios layouts");
+
+/* Wait until what was written has left (TCSETSW, tcdrain): for a pseudo-terminal it is out as soon as it is written. */
+static int drain(struct tty *t)
+{
+	return t->host ? tty_host_drain(t, false, KTIME_MAX) : 0;
+}
+
+static unsigned speed_of(unsigned code, unsigned other)
+{
+	static const struct { unsigned code, speed; } table[] = {
+		{ B0, 0 }, { B50, 50 }, { B75, 75 }, { B110, 110 }, { B134, 134 }, { B150, 150 }, { B200, 200 }, { B300, 300 },
+		{ B600, 600 }, { B1200, 1200 }, { B1800, 1800 }, { B2400, 2400 }, { B4800, 4800 }, { B9600, 9600 }, { B19200, 19200 },
+		{ B38400, 38400 }, { B57600, 57600 }, { B115200, 115200 }, { B230400, 230400 }, { B460800, 460800 },
+		{ B500000, 500000 }, { B576000, 576000 }, { B921600, 921600 }, { B1000000, 1000000 }, { B1152000, 1152000 },
+		{ B1500000, 1500000 }, { B2000000, 2000000 }, { B2500000, 2500000 }, { B3000000, 3000000 }, { B3500000, 3500000 },
+		{ B4000000, 4000000 },
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].code == code)
+			return table[i].speed;
+	return other; /* BOTHER: as given */
+}
+
+enum { SET_NOW, SET_WAIT, SET_FLUSH };
+
+static long set_termios(struct tty *t, struct termios2 *new, int how, bool master)
+{
+	if (!master) {
+		long r = tty_check_change(t, SIGTTOU);
+		if (r)
+			return r;
+	}
+	if (how == SET_FLUSH) {
+		mutex_lock(&t->lock);
+		ldisc_flush_input(t);
+		mutex_unlock(&t->lock);
+	}
+	if (how != SET_NOW && !master) {
+		long r = drain(t);
+		if (r)
+			return r;
+	}
+	guard(mutex)(&t->lock);
+	struct termios2 old = t->termios;
+	new->c_ospeed = speed_of(new->c_cflag & CBAUD, new->c_ospeed);
+	unsigned in = new->c_cflag >> IBSHIFT & CBAUD;
+	new->c_ispeed = in ? speed_of(in, new->c_ispeed) : new->c_ospeed;
+	t->termios = *new;
+	if (!t->host) /* a pseudo-terminal is always 8-bit without parity */
+		t->termios.c_cflag = (t->termios.c_cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
+	if (t->packet) {
+		bool was = (old.c_iflag & IXON) && old.c_cc[VSTOP] == 19 && old.c_cc[VSTART] == 17;
+		bool is = (new->c_iflag & IXON) && new->c_cc[VSTOP] == 19 && new->c_cc[VSTART] == 17;
+		if (was != is)
+			tty_pkt(t, is ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP, is ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
+		if ((old.c_lflag | new->c_lflag) & EXTPROC)
+			tty_pkt(t, TIOCPKT_IOCTL, 0);
+	}
+	ldisc_termios_changed(t, &old);
+	ldisc_pull_inq(t);
+	return 0;
+}
+
+static long tcsets(struct tty *t, uaddr_t arg, size_t size, int how, bool master)
+{
+	struct termios2 new;
+
+	mutex_lock(&t->lock);
+	new = t->termios;
+	mutex_unlock(&t->lock);
+	if (size == sizeof(struct termio_k)) {
+		struct termio_k old;
+		if (copy_from_user(&old, arg, sizeof(old)))
+			return -EFAULT;
+		new.c_iflag = (new.c_iflag & 0xffff0000) | old.c_iflag;
+		new.c_oflag = (new.c_oflag & 0xffff0000) | old.c_oflag;
+		new.c_cflag = (new.c_cflag & 0xffff0000) | old.c_cflag;
+		new.c_lflag = (new.c_lflag & 0xffff0000) | old.c_lflag;
+		memcpy(new.c_cc, old.c_cc, sizeof(old.c_cc));
+	} else if (copy_from_user(&new, arg, size)) {
+		return -EFAULT;
+	}
+	return set_termios(t, &new, how, master);
+}
+
+static long tcgets(struct tty *t, uaddr_t arg, size_t size)
+{
+	struct termios2 cur;
+
+	mutex_lock(&t->lock);
+	cur = t->termios;
+	mutex_unlock(&t->lock);
+	if (size == sizeof(struct termio_k)) {
+		struct termio_k old = { cur.c_iflag, cur.c_oflag, cur.c_cflag, cur.c_lflag, cur.c_line, { 0 } };
+		memcpy(old.c_cc, cur.c_cc, sizeof(old.c_cc));
+		return copy_to_user(arg, &old, sizeof(old));
+	}
+	return copy_to_user(arg, &cur, size);
+}
+
+static void resize(struct tty *t, const struct winsize_k *ws)
+{
+	mutex_lock(&t->lock);
+	bool same = !memcmp(&t->winsize, ws, sizeof(*ws));
+	t->winsize = *ws;
+	mutex_unlock(&t->lock);
+	if (!same)
+		tty_signal_foreground(t, SIGWINCH);
+}
+
+void tty_set_winsize(struct tty *t, unsigned rows, unsigned cols)
+{
+	struct winsize_k ws = { .row = rows, .col = cols };
+
+	resize(t, &ws);
+}
+
+static long tcxonc(struct tty *t, int what, bool master)
+{
+	long r = master ? 0 : tty_check_change(t, SIGTTOU);
+
+	if (r)
+		return r;
+	guard(mutex)(&t->lock);
+	switch (what) {
+	case TCOOFF:
+		t->tco_stopped = true;
+		tty_stop(t);
+		return 0;
+	case TCOON:
+		if (t->tco_stopped) {
+			t->tco_stopped = false;
+			tty_start(t);
+		}
+		return 0;
+	case TCIOFF:
+	case TCION: {
+		uint8_t c = CC(t, what == TCIOFF ? VSTOP : VSTART);
+		if (c && ring_room(&t->out)) {
+			ring_put(&t->out, c);
+			tty_wake_output(t);
+		}
+		return 0;
+	}
+	}
+	return -EINVAL;
+}
+
+static long tcflsh(struct tty *t, int what, bool master)
+{
+	long r = master ? 0 : tty_check_change(t, SIGTTOU);
+
+	if (r)
+		return r;
+	guard(mutex)(&t->lock);
+	/* From the master's end, input is what the slave wrote. */
+	bool in = what == TCIOFLUSH || what == (master ? TCOFLUSH : TCIFLUSH);
+	bool out = what == TCIOFLUSH || what == (master ? TCIFLUSH : TCOFLUSH);
+	if (!in && !out)
+		return -EINVAL;
+	if (in)
+		ldisc_flush_input(t);
+	if (out)
+		tty_flush_output(t);
+	return 0;
+}
+
+long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg, bool master)
+{
+	struct task *me = current;
+	int v;
+
+	switch (cmd) {
+	case TCGETS: return tcgets(t, arg, sizeof(struct termios));
+	case TCSETS: return tcsets(t, arg, sizeof(struct termios), SET_NOW, master);
+	case TCSETSW: return tcsets(t, arg, sizeof(struct termios), SET_WAIT, master);
+	case TCSETSF: return tcsets(t, arg, sizeof(struct termios), SET_FLUSH, master);
+	case TCGETA: return tcgets(t, arg, sizeof(struct termio_k));
+	case TCSETA: return tcsets(t, arg, sizeof(struct termio_k), SET_NOW, master);
+	case TCSETAW: return tcsets(t, arg, sizeof(struct termio_k), SET_WAIT, master);
+	case TCSETAF: return tcsets(t, arg, sizeof(struct termio_k), SET_FLUSH, master);
+	case TCGETS2: return tcgets(t, arg, sizeof(struct termios2));
+	case TCSETS2: return tcsets(t, arg, sizeof(struct termios2), SET_NOW, master);
+	case TCSETSW2: return tcsets(t, arg, sizeof(struct termios2), SET_WAIT, master);
+	case TCSETSF2: return tcsets(t, arg, sizeof(struct termios2), SET_FLUSH, master);
+	case TIOCGWINSZ: {
+		mutex_lock(&t->lock);
+		struct winsize_k ws = t->winsize;
+		mutex_unlock(&t->lock);
+		return copy_to_user(arg, &ws, sizeof(ws));
+	}
+	case TIOCSWINSZ: {
+		struct winsize_k ws;
+		if (copy_from_user(&ws, arg, sizeof(ws)))
+			return -EFAULT;
+		resize(t, &ws);
+		return 0;
+	}
+	case TIOCSCTTY: return tty_acquire(t, me, arg == 1, f->mode & FMODE_READ);
+	case TIOCNOTTY: return master ? -ENOTTY : tty_notty(t, me);
+	case TIOCGPGRP:
+		v = tty_get_pgrp(t, me, master);
+		return v < 0 ? v : put_user(v, arg);
+	case TIOCSPGRP: {
+		int r = tty_check_change(t, SIGTTOU);
+		if (r)
+			return r == -EIO ? -ENOTTY : r;
+		if (READ_ONCE(me->tg->tty) != t)
+			return -ENOTTY;
+		if (get_user(v, arg))
+			return -EFAULT;
+		return tty_set_pgrp(t, me, v);
+	}
+	case TIOCGSID:
+		v = tty_get_sid(t, me, master);
+		return v < 0 ? v : put_user(v, arg);
+	case TIOCEXCL:
+		t->exclusive = true;
+		return 0;
+	case TIOCNXCL:
+		t->exclusive = false;
+		return 0;
+	case TIOCGEXCL: return put_user((int)t->exclusive, arg);
+	case TIOCOUTQ: {
+		mutex_lock(&t->lock);
+		v = master ? (int)ring_used(&t->inq) : t->host ? (int)ring_used(&t->out) : 0;
+		mutex_unlock(&t->lock);
+		return put_user(v, arg);
+	}
+	case FIONREAD:
+		mutex_lock(&t->lock);
+		v = master ? (int)ring_used(&t->out) : (int)ldisc_inq_bytes(t);
+		mutex_unlock(&t->lock);
+		return put_user(v, arg);
+	case TCFLSH: return tcflsh(t, (int)arg, master);
+	case TCXONC: return tcxonc(t, (int)arg, master);
+	case TCSBRK: /* 0: a break, which is nothing here; else: tcdrain(3) */
+	case TCSBRKP:
+	case TIOCSBRK:
+	case TIOCCBRK: {
+		long r = master ? 0 : tty_check_change(t, SIGTTOU);
+		return r ? r : cmd == TIOCCBRK ? 0 : drain(t);
+	}
+	case TIOCGETD: return put_user(0 /* N_TTY */, arg);
+	case TIOCSETD:
+		if (get_user(v, arg))
+			return -EFAULT;
+		return v == 0 ? 0 : -EINVAL;
+	case TIOCGSOFTCAR:
+		mutex_lock(&t->lock);
+		v = !!(t->termios.c_cflag & CLOCAL);
+		mutex_unlock(&t->lock);
+		return put_user(v, arg);
+	case TIOCSSOFTCAR:
+		if (get_user(v, arg))
+			return -EFAULT;
+		mutex_lock(&t->lock);
+		t->termios.c_cflag = (t->termios.c_cflag & ~CLOCAL) | (v ? CLOCAL : 0);
+		mutex_unlock(&t->lock);
+		return 0;
+	case TIOCGDEV: return put_user(tty_dev(t), arg);
+	case TIOCSTI: return -EIO; /* as with dev.tty.legacy_tiocsti=0 */
+	case TIOCVHANGUP:
+		if (!cred_has_cap(me->cred, CAP_SYS_ADMIN))
+			return -EPERM;
+		tty_do_hangup(t, false);
+		return 0;
+	case TIOCPKT: /* of masters only */
+	case TIOCGPTN:
+	case TIOCSPTLCK:
+	case TIOCGPTLCK:
+	case TIOCGPTPEER:
+		return -ENOTTY;
+	}
+	return -ENOIOCTLCMD;
+}
+
+void tty_set_termios_raw(struct tty *t, const uint32_t flags[4], uint8_t line, const uint8_t *cc, unsigned ncc);
+void tty_set_termios_raw(struct tty *t, const uint32_t flags[4], uint8_t line, const uint8_t *cc, unsigned ncc)
+{
+	struct termios2 old;
+
+	guard(mutex)(&t->lock);
+	old = t->termios;
+	t->termios.c_iflag = flags[0];
+	t->termios.c_oflag = flags[1];
+	t->termios.c_cflag = flags[2];
+	t->termios.c_lflag = flags[3];
+	t->termios.c_line = line;
+	memcpy(t->termios.c_cc, cc, MIN(ncc, (unsigned)sizeof(t->termios.c_cc)));
+	t->termios.c_ospeed = t->termios.c_ispeed = speed_of(flags[2] & CBAUD, 38400);
+	ldisc_termios_changed(t, &old);
+}
