@@ -75,6 +75,7 @@ static int copy_mm(struct task *c, struct task *t, uint64_t flags)
 			return r;
 		mm_get(t->mm);
 		c->mm = t->mm;
+		t->mm_shared = c->mm_shared = true;
 		return 0;
 	}
 	struct pl_space *space = NULL;

@@ -273,9 +273,10 @@ static void zap_pid_namespace(struct task *t)
 void task_mm_release(struct task *t, bool exec)
 {
 	bool signaled = !exec && t->tg->exiting && W_SIGNALED(t->tg->exit_status);
-	if (t->robust_list)
-		futex_exit_robust(t);
+	futex_exit_robust(t);
 	t->robust_list = 0;
+	if (!t->mm_shared) /* nobody is left who could look at the word */
+		t->clear_child_tid = 0;
 	if (t->clear_child_tid) {
 		uaddr_t addr = t->clear_child_tid;
 		uint32_t zero = 0;

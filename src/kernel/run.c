@@ -104,7 +104,7 @@ static const struct run_state *app(struct task *t)
 				trace(t, r);
 			check_syscall_exit(t);
 			pl_set_result(t->thread, r);
-			if (likely(!t->after_syscall && !is_restart(r) &&
+			if (likely(!t->after_syscall && !is_restart(r) && !t->have_restart_mask &&
 				   !atomic_load_explicit(&t->work_pending, memory_order_acquire)))
 				continue;
 			t->result = r;
