@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.c: open files, files without a name, small text buffers. */
+/* file.c: open files, and files without a name. */
 #include "vfs/internal.h"
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/inotify.h>
 
 struct file *file_alloc_raw(const struct path *p, unsigned flags)
@@ -141,50 +139,4 @@ void path_put(struct path *p)
 	dput(d);
 	if (m)
 		mnt_put(m);
-}
-
-/* ---- growing text ---- */
-
-static void strbuf_grow(struct strbuf *b, size_t need)
-{
-	if (b->len + need + 1 <= b->cap)
-		return;
-	size_t cap = b->cap ? b->cap * 2 : 256;
-	while (cap < b->len + need + 1)
-		cap *= 2;
-	b->s = xrealloc(b->s, cap);
-	b->cap = cap;
-}
-
-void strbuf_printf(struct strbuf *b, const char *fmt, ...)
-{
-	va_list ap;
-
-	strbuf_grow(b, 64);
-	va_start(ap, fmt);
-	int n = vsnprintf(b->s + b->len, b->cap - b->len, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return;
-	if ((size_t)n >= b->cap - b->len) {
-		strbuf_grow(b, n);
-		va_start(ap, fmt);
-		vsnprintf(b->s + b->len, b->cap - b->len, fmt, ap);
-		va_end(ap);
-	}
-	b->len += n;
-}
-
-void strbuf_write(struct strbuf *b, const void *p, size_t n)
-{
-	strbuf_grow(b, n);
-	memcpy(b->s + b->len, p, n);
-	b->len += n;
-	b->s[b->len] = 0;
-}
-
-void strbuf_free(struct strbuf *b)
-{
-	free(b->s);
-	*b = (struct strbuf){ 0 };
 }

@@ -48,7 +48,8 @@ void inode_put(struct inode *i)
 		vfs_hooks.watches_release(i);
 	if (i->ops && i->ops->evict)
 		i->ops->evict(i);
-	free((void *)atomic_load(&i->locks));
+	if (unlikely(atomic_load(&i->locks)))
+		locks_free(i);
 	free(i->link);
 	free(i);
 	super_object_put(sb);

@@ -95,7 +95,8 @@ int may_create(struct dentry *dir, bool exists);
 int may_delete(struct dentry *dir, struct dentry *victim, bool isdir);
 uint32_t apply_umask(uint32_t mode);
 
-/* ---- open files (open.c, file.c) ---- */
+/* ---- open files (open.c, file.c), locks.c ---- */
+void locks_free(struct inode *i);
 static inline void notify_file(struct file *f, uint32_t mask)
 {
 	if (unlikely(atomic_load_explicit(&vfs_watch_count, memory_order_relaxed)) && vfs_hooks.notify_file)

@@ -261,6 +261,14 @@ static void drop(struct inode *i, bool (*match)(const struct file_lock *, void *
 		wait_queue_wake_all(&l->wait, 0);
 }
 
+static bool any_lock(const struct file_lock *f, void *arg) { return true; }
+
+void locks_free(struct inode *i)
+{
+	drop(i, any_lock, NULL);
+	free((void *)atomic_load(&i->locks));
+}
+
 static bool of_table(const struct file_lock *f, void *owner) { return f->kind == LOCK_KIND_POSIX && f->owner == owner; }
 static bool of_file(const struct file_lock *f, void *file) { return f->kind != LOCK_KIND_POSIX && f->owner == file; }
 
