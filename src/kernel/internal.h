@@ -44,6 +44,8 @@ void pgrp_leave_locked(struct thread_group *tg);
 void session_create_locked(struct thread_group *tg);
 /* SIGHUP and SIGCONT to groups that lose their last outside parent by what tg is about to do. Called before tg goes. */
 void pgrp_check_orphans_locked(struct thread_group *tg, struct thread_group *parent);
+void pgrp_signal_locked(struct process_group *pg, const siginfo_k *info);
+int tg_send_outside_signal(struct thread_group *tg, const siginfo_k *info);
 void session_leader_exit(struct thread_group *tg);
 
 /* ---- exit.c ---- */

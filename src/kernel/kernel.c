@@ -4,6 +4,7 @@
 #include "ipc/futex.h"
 #include "kernel/namespace.h"
 #include "kernel/rlimit.h"
+#include "kernel/tty.h"
 #include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -150,12 +151,13 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	BUG_ON(!t->fiber);
 	refcount_get(&t->ref);
 	task_set_fiber_context(t, t->fiber);
-	if (o->foreground_tty && k->tty_set_controlling) {
+	if (o->foreground_tty) {
 		struct file *f = fd_get(t->fdt, 0);
-		if (f) {
-			k->tty_set_controlling(tg, f);
+		struct tty *tty = f ? file_tty(f) : NULL;
+		if (tty)
+			(void)tty_set_controlling(tg, tty);
+		if (f)
 			file_put(f);
-		}
 	}
 	*out = tg;
 	return 0;
@@ -174,28 +176,17 @@ void kernel_start(struct kernel *k)
 void kernel_send_external_signal(struct kernel *k, int signo, bool foreground_group)
 {
 	siginfo_k info = { .si_signo = signo, .si_code = SI_KERNEL };
-	struct thread_group *init = NULL;
-	struct process_group *fg = NULL;
-	mutex_lock(&k->tasks.lock);
-	if (k->init) {
-		init = k->init;
-		tg_get(init);
-		if (foreground_group && init->pgrp) {
-			fg = init->pgrp->session->foreground;
-			if (!fg)
-				fg = init->pgrp;
-			pgrp_get(fg);
-		}
-	}
-	mutex_unlock(&k->tasks.lock);
-	if (fg) {
-		pgrp_send_signal(fg, &info);
-		pgrp_put(fg);
-	} else if (init) {
-		tg_send_signal(init, &info);
-	}
-	if (init)
-		tg_put(init);
+	guard(mutex)(&k->tasks.lock);
+	struct thread_group *init = k->init;
+	if (!init)
+		return;
+	struct process_group *fg = foreground_group && init->pgrp ? init->pgrp->session->foreground : NULL;
+	if (foreground_group && !fg)
+		fg = init->pgrp;
+	if (fg)
+		pgrp_signal_locked(fg, &info);
+	else
+		tg_send_outside_signal(init, &info);
 }
 
 /* Every task of the kernel; task_set.lock held. */

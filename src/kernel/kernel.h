@@ -57,7 +57,6 @@ struct kernel {
 	void *tty;  /* tty drivers; kernel/tty */
 	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */
 	void (*tty_put)(struct tty *tty);
-	void (*tty_set_controlling)(struct thread_group *tg, struct file *f); /* of the first process; nothing if f is no tty */
 	/* A session leader is gone: hang up its terminal. No locks held; set by kernel/tty */
 	void (*tty_disassociate)(struct thread_group *tg, bool on_exit);
 	void *priv[8]; /* spare hooks: one per subsystem that needs kernel-wide state (see enum kernel_priv) */

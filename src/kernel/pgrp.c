@@ -123,12 +123,31 @@ static bool has_stopped_job(struct process_group *pg)
 	return false;
 }
 
-static void pgrp_signal_locked(struct process_group *pg, const siginfo_k *info)
+/* The sandbox's first process is an init, and immune to what it has no handler for; but the user at the terminal, and who signals the
+ * sandbox from outside, mean the program: `bailey run sleep 100` ends by Ctrl-C and SIGTERM as it would under sh. */
+int tg_send_outside_signal(struct thread_group *tg, const siginfo_k *info)
+{
+	int r = 0, sig = info->si_signo;
+	if (!tg->is_init || pid_ns_of(tg->pid)->level > 0 || info->si_code != SI_KERNEL)
+		return tg_send_signal(tg, info);
+	struct task *leader = tg->leader;
+	signal_lock(leader);
+	struct task *t = tg_live_task_locked(tg);
+	bool deadly = tg->sighand->action[sig].handler == 0 && !(SIGMASK(sig) & (sig_mask_default_ignore | sig_mask_stop));
+	if (t && deadly)
+		t->forced_sig = sig;
+	if (t)
+		r = task_send_signal_locked(t, info, !deadly);
+	signal_unlock(leader);
+	return r;
+}
+
+void pgrp_signal_locked(struct process_group *pg, const siginfo_k *info)
 {
 	struct pgrp_member *m;
 	LIST_FOREACH(m, &pg->members, link)
 		if (m->tg->ntasks)
-			tg_send_signal(m->tg, info);
+			tg_send_outside_signal(m->tg, info);
 }
 
 /* parent NULL: tg itself exits; else parent has just exited and tg has its new parent already. */
