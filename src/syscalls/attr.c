@@ -216,8 +216,8 @@ long sys_ftruncate(struct task *t, const struct syscall_args *a)
 	if (!f)
 		return -EBADF;
 	long ret = -EINVAL;
-	if (f->ops->fallocate || (f->mode & FMODE_WRITE && (S_ISREG(f->inode->mode))))
-		ret = f->mode & FMODE_WRITE ? vfs_truncate(&f->path, f, a->a[1]) : -EINVAL;
+	if (S_ISREG(f->inode->mode) && (f->mode & FMODE_WRITE))
+		ret = vfs_truncate(&f->path, f, a->a[1]);
 	fd_put_light(f, c);
 	return ret;
 }
