@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox.h: the kernel process as a whole: its jail, its start, the root file system. Used by cmd/. */
+#ifndef BAILEY_SANDBOX_SANDBOX_H
+#define BAILEY_SANDBOX_SANDBOX_H
+#include "lib/lib.h"
+#include <termios.h>
+
+enum { EXIT_BAILEY = 125, EXIT_CANNOT_EXEC = 126, EXIT_NOT_FOUND = 127 };
+
+enum jail_tier {
+	TIER_ROOT = 1, /* namespaces by privilege */
+	TIER_USERNS,   /* the same through a user namespace */
+	TIER_BARE,     /* seccomp and no_new_privs alone */
+};
+
+struct sandbox_bind { char *source, *target; bool ro; int fd; };
+struct sandbox_options {
+	/* what to run; borrowed */
+	char **argv, **envv;
+	const char *rootfs;  /* NULL: the host's / */
+	const char *cwd;     /* NULL: / */
+	bool cwd_must_exist; /* --cwd was given */
+	struct sandbox_bind *binds;
+	unsigned nbinds;
+	uint32_t uid, gid, *groups;
+	unsigned ngroups;
+	const char *hostname;
+	bool host_network, no_patch;
+	uint64_t memory_limit;
+	unsigned max_pids;
+	int strace_fd; /* -1: off */
+	enum log_level log_level;
+	bool tty; /* stdout is a terminal, in raw mode already */
+	struct termios termios;
+	/* how it is run */
+	enum jail_tier tier;
+	const char *tier_reason; /* why not a better one */
+	int control_fd;
+};
+
+/* Messages on the control socket (SOCK_SEQPACKET). To the kernel process: */
+enum { CTL_SIGNAL = 's' /* a: number, b: to the foreground group */, CTL_WINSIZE = 'w' /* a: rows, b: columns */ };
+struct ctl_msg { int32_t type, a, b; };
+/* From it: one CTL_READY once the guest is about to run, or one CTL_FAILED with an exit status and a line. */
+enum { CTL_READY = 'R', CTL_FAILED = 'E' };
+struct ctl_status { int32_t type, status; char text[500]; };
+
+/* ---- jail.c ---- */
+struct jail {
+	int root_fd; /* the lower tree */
+	enum jail_tier tier;
+	bool mount_ns, pid_ns, net_ns;
+};
+/* In the CLI before the fork: enters the namespaces that only children feel. Returns the tier; reason: why not the first one. */
+enum jail_tier jail_prepare(char *reason, size_t size);
+/* In the kernel process, first of all: own session, PDEATHSIG, stray descriptors, namespaces, trees. 0 or -errno; *step says where. */
+int jail_enter(struct sandbox_options *o, struct jail *j, const char **step);
+/* Once the platform is up: empty root, no capabilities, seccomp filter. */
+int jail_close(const struct sandbox_options *o, struct jail *j, const char **step);
+/* ---- filter.c ---- */
+int jail_filter_load(bool host_network, const char **step);
+struct jail_call { const char *name; const char *why; };
+extern const struct jail_call jail_calls[]; /* ends with a NULL name; docs/security.md is checked against it */
+
+/* ---- boot.c: the body of the kernel process; returns its exit status. Reports failures over o->control_fd ---- */
+int sandbox_run(struct sandbox_options *o);
+
+/* ---- doctor.c ---- */
+int sandbox_doctor(void);
+
+#endif
