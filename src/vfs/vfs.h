@@ -371,7 +371,6 @@ int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
 struct inode *dentry_parent_inode(struct dentry *d); /* counted or NULL */
 size_t dentry_name(struct dentry *d, char buf[256]); /* a copy of the last component */
 struct inode *dentry_inode(struct dentry *d);	     /* borrowed */
-static inline struct inode *path_inode(const struct path *p) { return dentry_inode(p->dentry); }
 /* The same with the string in the guest (PATH_MAX checks, ENOENT for ""). */
 int user_path_at(int dfd, uaddr_t name, unsigned flags, struct path *out);
 /* Parent directory and last component (copied into last[256]); for create, unlink, rename. */
