@@ -59,7 +59,7 @@ enum { /* struct vma.flags */
 	VMA_SHARED = 8, VMA_MAYREAD = 16, VMA_MAYWRITE = 32, VMA_MAYEXEC = 64,
 	VMA_GROWSDOWN = 128, VMA_LOCKED = 256, VMA_DONTFORK = 512, VMA_NORESERVE = 1024, VMA_STACK = 2048, VMA_HEAP = 4096,
 	VMA_SPECIAL = 8192, /* vDSO, parameter page: not movable to core or checkpoint as memory */
-	VMA_WIPEONFORK = 16384, VMA_DONTDUMP = 32768,
+	VMA_WIPEONFORK = 16384, VMA_DONTDUMP = 32768, VMA_RAND_READ = 65536, VMA_SEQ_READ = 131072,
 };
 struct vma; /* see vma.h for the layout; mm only */
 

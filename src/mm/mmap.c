@@ -23,7 +23,7 @@
 /* What MAP_SHARED_VALIDATE knows (Linux LEGACY_MAP_MASK): everything else is EOPNOTSUPP. */
 #define KNOWN_MAP_FLAGS                                                                                                \
 	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED |      \
-	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | (int)(0x3fU << 26) | 0x4000000)
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | 21 << 26 | 30 << 26)
 
 /* ---- limits ---- */
 
@@ -296,8 +296,6 @@ int64_t mm_mmap(struct mm *mm, uaddr_t addr, uint64_t len, int prot, int flags, 
 	if (len > UINT64_MAX - GUEST_PAGE_SIZE)
 		return -ENOMEM;
 	len = PAGE_UP(len);
-	if (off + len < off)
-		return -EOVERFLOW;
 
 	mm_lock(mm);
 	r = -ENOMEM;
@@ -309,6 +307,9 @@ int64_t mm_mmap(struct mm *mm, uaddr_t addr, uint64_t len, int prot, int flags, 
 	addr = r;
 	r = -EEXIST;
 	if ((flags & MAP_FIXED_NOREPLACE) && vma_tree_find_intersection(&mm->vmas, addr, addr + len))
+		goto out;
+	r = -EOVERFLOW; /* file_mmap_ok() */
+	if (m && off > INT64_MAX - len)
 		goto out;
 	vflags |= mm->def_flags;
 	if (flags & MAP_LOCKED) {
@@ -446,7 +447,7 @@ static int may_resize(struct mm *mm, const struct remap *m, struct vma **out)
 		return -EINVAL;
 	if (m->old_len > v->end - m->addr)
 		return -EFAULT;
-	if (m->new_len == m->old_len)
+	if (m->new_len <= m->old_len)
 		return 0;
 	if (v->flags & VMA_SPECIAL)
 		return -EFAULT;
@@ -498,27 +499,71 @@ static int64_t move(struct mm *mm, const struct remap *m, struct vma *v, uint64_
 	return to;
 }
 
+static int64_t cut_tail(struct mm *mm, const struct remap *m)
+{
+	if (m->old_len > PL_TASK_SIZE - m->addr)
+		return -EINVAL;
+	return mm_munmap_locked(mm, m->addr + m->new_len, m->addr + m->old_len);
+}
+
+static int64_t clear_target(struct mm *mm, const struct remap *m)
+{
+	if (m->new_addr < PL_MIN_ADDR)
+		return -EPERM;
+	absorb_room(mm, m->new_addr + m->new_len);
+	return mm_munmap_locked(mm, m->new_addr, m->new_addr + m->new_len);
+}
+
+/* Since Linux 6.17 a move without a change of length may cover several mappings, and holes between them. */
+static int64_t move_several(struct mm *mm, const struct remap *m)
+{
+	uint64_t at = m->addr, end = m->addr + m->old_len;
+	struct vma *v = vma_tree_find(&mm->vmas, at);
+	int64_t r;
+
+	if (!v || v->start > at)
+		return -EFAULT;
+	while (at < end && (v = vma_tree_find_intersection(&mm->vmas, at, end))) {
+		struct remap part = *m;
+
+		part.addr = MAX(at, v->start);
+		part.old_len = part.new_len = MIN(end, v->end) - part.addr;
+		at = part.addr + part.old_len;
+		if ((m->flags & MREMAP_DONTUNMAP) && !mm_may_expand(mm, v->flags, part.old_len / GUEST_PAGE_SIZE))
+			return -ENOMEM;
+		/* What lies where a hole would come stays. */
+		part.new_addr = m->new_addr + (part.addr - m->addr);
+		r = clear_target(mm, &part);
+		if (!r)
+			r = move(mm, &part, v, part.new_addr);
+		if (r < 0)
+			return r;
+	}
+	return m->new_addr;
+}
+
 static int64_t mremap_to(struct mm *mm, struct remap *m)
 {
 	struct vma *v;
 	int64_t r, to;
 
-	if (m->new_addr % GUEST_PAGE_SIZE || m->new_len > PL_TASK_SIZE || m->new_addr > PL_TASK_SIZE - m->new_len)
-		return -EINVAL;
-	if (m->addr + m->old_len > m->new_addr && m->new_addr + m->new_len > m->addr)
-		return -EINVAL;
 	if (mm->vmas.count + 2 >= MM_MAX_MAP_COUNT)
 		return -ENOMEM;
-	if (m->flags & MREMAP_FIXED) {
-		if (m->new_addr < PL_MIN_ADDR)
-			return -EPERM;
-		absorb_room(mm, m->new_addr + m->new_len);
-		r = mm_munmap_locked(mm, m->new_addr, m->new_addr + m->new_len);
-		if (r)
-			return r;
-	}
+	if ((m->flags & MREMAP_FIXED) && m->old_len == m->new_len)
+		return move_several(mm, m);
+	/* Looked at before the target is unmapped, as Linux does since 6.17. */
 	if (m->old_len > m->new_len) {
-		r = mm_munmap_locked(mm, m->addr + m->new_len, m->addr + m->old_len);
+		v = vma_tree_find(&mm->vmas, m->addr);
+		r = m->new_len > v->end - m->addr ? -EFAULT : 0;
+	} else {
+		r = may_resize(mm, m, &v);
+	}
+	if (!r && (m->flags & MREMAP_FIXED))
+		r = clear_target(mm, m);
+	if (r)
+		return r;
+	if (m->old_len > m->new_len) {
+		r = cut_tail(mm, m);
 		if (r)
 			return r;
 		m->old_len = m->new_len;
@@ -564,7 +609,7 @@ static int64_t mremap_locked(struct mm *mm, struct remap *m)
 		return mremap_to(mm, m);
 	if (m->old_len >= m->new_len) {
 		if (m->old_len > m->new_len) {
-			r = mm_munmap_locked(mm, m->addr + m->new_len, m->addr + m->old_len);
+			r = cut_tail(mm, m);
 			if (r)
 				return r;
 		}
@@ -601,10 +646,14 @@ int64_t mm_mremap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len
 	m.new_len = PAGE_UP(new_len);
 	if (!m.new_len)
 		return -EINVAL;
-	if (m.old_len > PL_TASK_SIZE || m.new_len > PL_TASK_SIZE)
-		return m.new_len > PL_TASK_SIZE ? -ENOMEM : -EFAULT;
-	if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
-		m.new_addr = 0;
+	if (m.new_len > PL_TASK_SIZE)
+		return -EINVAL;
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
+		if (new_addr % GUEST_PAGE_SIZE || new_addr > PL_TASK_SIZE - m.new_len)
+			return -EINVAL;
+		if (old + m.old_len > new_addr && new_addr + m.new_len > old)
+			return -EINVAL;
+	}
 	mm_lock(mm);
 	r = mremap_locked(mm, &m);
 	mm_unlock(mm);

@@ -134,8 +134,14 @@ static int advise_vma(const struct vma *v, int advice, unsigned *flags, bool *ho
 {
 	switch (advice) {
 	case MADV_NORMAL:
+		*flags &= ~(VMA_RAND_READ | VMA_SEQ_READ);
+		return 0;
 	case MADV_RANDOM:
+		*flags = (*flags & ~VMA_SEQ_READ) | VMA_RAND_READ;
+		return 0;
 	case MADV_SEQUENTIAL:
+		*flags = (*flags & ~VMA_RAND_READ) | VMA_SEQ_READ;
+		return 0;
 	case MADV_WILLNEED:
 	case ADV_MERGEABLE:
 	case ADV_UNMERGEABLE:
@@ -151,7 +157,7 @@ static int advise_vma(const struct vma *v, int advice, unsigned *flags, bool *ho
 		*host = true;
 		return 0;
 	case MADV_FREE:
-		if (v->mappable || (v->flags & VMA_SHARED))
+		if (v->mappable || (v->flags & (VMA_SHARED | VMA_LOCKED)))
 			return -EINVAL;
 		*host = true;
 		return 0;
@@ -350,9 +356,9 @@ int64_t mm_msync(struct mm *mm, uaddr_t addr, uint64_t len, int flags)
 	if ((flags & MS_ASYNC) && (flags & MS_SYNC))
 		return -EINVAL;
 	end = start + PAGE_UP(len);
-	if (end < start || PAGE_UP(len) < len)
+	if (end < start)
 		return -ENOMEM;
-	if (start == end)
+	if (start == end) /* also when len wraps, as on Linux */
 		return 0;
 	mm_lock(mm);
 	while (start < end) {

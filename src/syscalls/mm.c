@@ -64,14 +64,13 @@ static long mmap_file(struct task *t, uaddr_t addr, uint64_t len, int prot, int 
 	r = -ENOMEM;
 	if (len > UINT64_MAX - GUEST_PAGE_SIZE)
 		goto out;
-	r = -EOVERFLOW;
-	if (off + PAGE_UP(len) < off)
-		goto out;
-	r = -ENOMEM;
 	if (PAGE_UP(len) > PL_TASK_SIZE || ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && addr > PL_TASK_SIZE - PAGE_UP(len)))
 		goto out;
 	r = -EINVAL;
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && addr % GUEST_PAGE_SIZE)
+		goto out;
+	r = -EOVERFLOW;
+	if (off > INT64_MAX - PAGE_UP(len))
 		goto out;
 	r = check_file_map(f, prot, flags);
 	if (r)
