@@ -12,6 +12,7 @@
 #include "kernel/task.h"
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -388,6 +389,8 @@ int host_fd_file(struct kernel *k, int fd, struct file **out)
 	char name[64];
 	int flags, r, ifd;
 
+	/* Writing to a pipe without readers must give us EPIPE; the guest's SIGPIPE is ours to send. */
+	signal(SIGPIPE, SIG_IGN);
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fstat(fd, &st) < 0)
 		return -errno;
