@@ -8,6 +8,7 @@
  * LOCKS  tty.lock (RANK_TTY) guards all but the session, which is under task_set.lock. It is held across copies to guests,
  * which do not park.
  */
+#include "kernel/fasync.h"
 #include "kernel/tty_internal.h"
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -609,5 +610,6 @@ void tty_init(struct kernel *k)
 	k->tty_get = tty_get;
 	k->tty_put = tty_put;
 	tty_job_init(k);
+	fasync_init();
 	register_chrdev(5, 0, 1, dev_tty_open);
 }

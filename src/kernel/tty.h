@@ -7,7 +7,7 @@
 struct tty;
 struct termios; /* the C library's */
 
-/* At start, after kernel_init's struct exists: hooks of controlling terminals, /dev/tty, /dev/console. */
+/* At start, after kernel_init's struct exists: hooks of controlling terminals, /dev/tty, and fasync_init(). */
 void tty_init(struct kernel *k);
 void tty_get(struct tty *t);
 void tty_put(struct tty *t);

@@ -8,6 +8,7 @@
  */
 #include "kernel/tty_internal.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -273,11 +274,36 @@ struct tty *tty_take_host(struct kernel *k)
 	return t;
 }
 
+/* The scheduler has stopped: nobody else writes. */
+static void flush_alone(struct tty *t, ktime_t deadline)
+{
+	struct tty_host *h = t->host;
+
+	while (ring_used(&t->out) && !h->dead) {
+		struct pollfd p = { .fd = h->out_fd, .events = POLLOUT };
+		ktime_t left = deadline - ktime_mono();
+		if (left <= 0 || poll(&p, 1, (int)(left / NSEC_PER_MSEC) + 1) <= 0)
+			return;
+		unsigned at = t->out.tail & (t->out.size - 1), n = MIN(MIN(ring_used(&t->out), t->out.size - at), HOST_CHUNK);
+		long w = host_call(write(h->out_fd, t->out.buf + at, n));
+		if (w > 0)
+			t->out.tail += w;
+		else if (w != -EAGAIN && w != -EINTR)
+			return;
+	}
+}
+
 void tty_host_flush(struct tty *t, ktime_t deadline)
 {
 	struct tty_host *h = t->host;
 
-	while (h && ring_used(&t->out) && !h->dead && ktime_mono() < deadline) {
+	if (!h)
+		return;
+	if (!fiber_self()) {
+		flush_alone(t, deadline);
+		return;
+	}
+	while (ring_used(&t->out) && !h->dead && ktime_mono() < deadline) {
 		tty_host_drain(t, true, 0);
 		if (ring_used(&t->out))
 			wait_event(&h->out_wait, host_writable(h), PARK_KILLABLE, MIN(deadline, ktime_add_sat(ktime_mono(), 50 * NSEC_PER_MSEC)));

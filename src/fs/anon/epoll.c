@@ -17,6 +17,7 @@
  *   file outwards, which has no cycles.
  */
 #include "fs/anon/epoll.h"
+#include "fs/anon/inotify.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -657,4 +658,8 @@ int epoll_create_file(struct file **out)
 	return r;
 }
 
-void epoll_init(void) { vfs_hooks.epoll_release = epoll_release; }
+void epoll_init(void)
+{
+	vfs_hooks.epoll_release = epoll_release;
+	inotify_register();
+}

@@ -7,7 +7,7 @@
 struct epoll_event_k { uint32_t events; uint64_t data; } __attribute__((packed)); /* struct epoll_event, x86-64 */
 _Static_assert(sizeof(struct epoll_event_k) == 12, "struct epoll_event");
 
-void epoll_init(void); /* at start: vfs_hooks.epoll_release */
+void epoll_init(void); /* at start: vfs_hooks.epoll_release, and inotify_register() */
 int epoll_create_file(struct file **out);
 bool file_is_epoll(struct file *f);
 /* epoll_ctl(2) on open files; ev is not used by EPOLL_CTL_DEL. */
