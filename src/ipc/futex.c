@@ -461,6 +461,20 @@ static struct futex_q *pi_first_locked(struct futex_bucket *b, const struct fute
 	return NULL;
 }
 
+/* The word was given up to nobody: those who queued between the look at the queue and that try again. */
+static void pi_retry_all(struct futex_bucket *b, const struct futex_key *key)
+{
+	struct futex_q *q, *next;
+
+	mutex_lock(&b->lock);
+	TAILQ_FOREACH_SAFE(q, &b->queue, link, next)
+		if (q->pi && key_eq(&q->key, key)) {
+			q->state = PI_RETRY;
+			q_wake_locked(q);
+		}
+	mutex_unlock(&b->lock);
+}
+
 static void pi_set_state(struct futex_q *q, enum pi_state state)
 {
 	struct futex_bucket *b = q_lock(q);
@@ -630,8 +644,10 @@ long futex_unlock_pi(struct futex_table *ft, uaddr_t addr, bool private_, const 
 		mutex_unlock(&b->lock);
 		err = cmpxchg(addr, word, top ? next.tid | FUTEX_WAITERS : 0, &old);
 		if (!err && old == word) {
-			if (!top)
+			if (!top) {
+				pi_retry_all(b, &key);
 				return 0;
+			}
 			mutex_lock(&b->lock);
 			pi_set_owner_locked(b, &key, next.id);
 			mutex_unlock(&b->lock);
