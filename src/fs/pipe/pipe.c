@@ -17,6 +17,7 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 
 #define PAGE GUEST_PAGE_SIZE
@@ -512,12 +513,18 @@ int pipe_create(unsigned flags, struct file **reader, struct file **writer)
 	p->anonymous = true;
 	p->readers = p->writers = p->r_counter = p->w_counter = 1;
 	p->files = 2;
-	int r = anon_file("pipe", S_IFIFO | 0600, &pipe_file_ops, p, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), writer);
+	/* The name holds the number, so that it is chosen here: a range of its own among the anonymous inodes. */
+	static _Atomic uint64_t next_ino = 1u << 24;
+	uint64_t ino = atomic_fetch_add_explicit(&next_ino, 1, memory_order_relaxed);
+	char name[32];
+	snprintf(name, sizeof(name), "pipe:[%llu]", (unsigned long long)ino);
+	int r = anon_file(name, S_IFIFO | 0600, &pipe_file_ops, p, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), writer);
 	if (r) {
 		pipe_free(p);
 		return r;
 	}
 	struct inode *inode = (*writer)->inode;
+	inode->ino = ino;
 	inode->uid = fiber_context()->cred->fsuid;
 	inode->gid = fiber_context()->cred->fsgid;
 	atomic_store(&inode->pipe, p);
