@@ -124,7 +124,7 @@ int vfs_mknod(int dfd, const char *name, uint32_t mode, uint64_t rdev, struct pa
 	mode = (mode & S_IFMT) | (apply_umask(mode) & 07777);
 	if (S_ISREG(mode)) {
 		ret = di->ops->create ? di->ops->create(di, c.last, mode, &inode) : -EACCES;
-	} else if ((S_ISCHR(mode) || S_ISBLK(mode)) && rdev && !cred_has_cap(fiber_context()->cred, CAP_MKNOD)) {
+	} else if (((S_ISCHR(mode) && rdev) || S_ISBLK(mode)) && !cred_has_cap(fiber_context()->cred, CAP_MKNOD)) {
 		ret = -EPERM; /* 0:0 is a whiteout, which anybody may make */
 	} else {
 		ret = di->ops->mknod ? di->ops->mknod(di, c.last, mode, rdev, &inode) : -EPERM;
@@ -352,16 +352,22 @@ static int do_rename(struct dentry *od, struct dentry *o, const char *oname, str
 		return -EPERM;
 	if (READ_ONCE(o->mounts) || READ_ONCE(n->mounts))
 		return -EBUSY;
-	if (nisdir && !(flags & EXCHANGE))
+	bool over_dir = nisdir && !(flags & EXCHANGE);
+	if (over_dir) { /* nothing may appear in it between the check that it is empty and its end */
 		d_prune_children(n);
+		sleeplock_lock_nested(&ni->lock);
+	}
 	ret = od->inode->ops->rename(od->inode, oname, oi, nd->inode, nname, ni, flags);
+	if (over_dir) {
+		if (!ret)
+			ni->dead = true;
+		sleeplock_unlock(&ni->lock);
+	}
 	if (ret)
 		return ret;
 	if (flags & EXCHANGE) {
 		d_exchange(o, n);
 	} else {
-		if (nisdir)
-			ni->dead = true;
 		d_move(o, n);
 	}
 	return 0;

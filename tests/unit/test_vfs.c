@@ -342,6 +342,14 @@ static void names_body(void)
 	assert_true(S_ISREG(k.mode));
 	assert_int_equal(st("/d", &k), 0);
 	assert_int_equal(k.nlink, 3);
+	vfs_mkdir(AT_FDCWD, "/over", 0755);
+	vfs_mkdir(AT_FDCWD, "/old", 0755);
+	touch("/old/kept");
+	assert_int_equal(vfs_rename(AT_FDCWD, "/old", AT_FDCWD, "/over", 0), 0);
+	assert_int_equal(look("/over/kept", 0), 0);
+	assert_int_equal(look("/old", 0), -ENOENT);
+	vfs_mkdir(AT_FDCWD, "/old", 0755);
+	assert_int_equal(vfs_rename(AT_FDCWD, "/old", AT_FDCWD, "/over", 0), -ENOTEMPTY);
 	/* unlinked but open */
 	fd = opn("/gone", O_CREAT | O_RDWR, 0600);
 	assert_int_equal(wr(fd, "still here"), 10);
