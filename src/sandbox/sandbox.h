@@ -59,7 +59,7 @@ int jail_enter(struct sandbox_options *o, struct jail *j, const char **step);
 int jail_close(const struct sandbox_options *o, struct jail *j, const char **step);
 /* ---- filter.c ---- */
 int jail_filter_load(bool host_network, const char **step);
-struct jail_call { const char *name; const char *why; };
+struct jail_call { int nr; const char *name, *why; };
 extern const struct jail_call jail_calls[]; /* ends with a NULL name; docs/security.md is checked against it */
 
 /* ---- boot.c: the body of the kernel process; returns its exit status. Reports failures over o->control_fd ---- */
