@@ -20,6 +20,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Regular files: read and write go by the position that the host's description has, since `>log 2>&1` and the programs outside share
+ * it. vfs passes file.pos for them, which is kept at this value for ever; any other offset came from pread or pwrite. */
+#define POS_OF_HOST HOSTFD_POS
+
 struct hostfd {
 	struct refcount ref; /* the file, and its mappings */
 	struct mappable m;
@@ -64,7 +68,7 @@ static ssize_t hostfd_read(struct file *f, struct iov_iter *to, int64_t *pos)
 		} else if (S_ISREG(h->type) || S_ISBLK(h->type)) {
 			/* by the position that the host's programs share with us */
 			worker_block_begin();
-			r = read(h->fd, b, n);
+			r = *pos == POS_OF_HOST ? read(h->fd, b, n) : pread(h->fd, b, n, *pos);
 			if (r < 0)
 				r = -errno;
 			worker_block_end();
@@ -85,7 +89,7 @@ static ssize_t hostfd_read(struct file *f, struct iov_iter *to, int64_t *pos)
 		if (r > 0) {
 			size_t got = copy_to_iter(b, r, to);
 
-			if (got < (size_t)r && S_ISREG(h->type))
+			if (got < (size_t)r && S_ISREG(h->type) && *pos == POS_OF_HOST)
 				(void)!lseek(h->fd, (off_t)got - r, SEEK_CUR);
 			r = got ? (ssize_t)got : -EFAULT;
 		}
@@ -133,7 +137,10 @@ static ssize_t hostfd_write(struct file *f, struct iov_iter *from, int64_t *pos)
 			r = S_ISFIFO(h->type) ? pwritev2(h->fd, &iov, 1, -1, RWF_NOWAIT) : -1;
 			if (r < 0 && (!S_ISFIFO(h->type) || errno == EOPNOTSUPP || errno == ENOSYS || errno == ESPIPE)) {
 				worker_block_begin();
-				r = write(h->fd, b, n);
+				if ((S_ISREG(h->type) || S_ISBLK(h->type)) && *pos != POS_OF_HOST)
+					r = pwrite(h->fd, b, n, *pos + done);
+				else
+					r = write(h->fd, b, n);
 				if (r < 0)
 					r = -errno;
 				worker_block_end();
@@ -370,6 +377,8 @@ static int hostfd_reopen(struct inode *i, struct file *f)
 	}
 	f->private = h;
 	f->ops = h->pollable || S_ISCHR(h->type) ? &hostfd_stream_ops : &hostfd_reg_ops;
+	if (f->ops == &hostfd_reg_ops)
+		f->pos = POS_OF_HOST;
 	return 0;
 }
 
@@ -406,6 +415,8 @@ int host_fd_file(struct kernel *k, int fd, struct file **out)
 		hostfd_put(h);
 		return r;
 	}
+	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+		f->pos = POS_OF_HOST;
 	/* The inode keeps a descriptor of its own: it may outlive the file by a reopen. */
 	ifd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	f->inode->ops = ifd >= 0 ? &iops : &hostfd_inode_ops;

@@ -2,6 +2,9 @@
 /* hostfd.h: inherited descriptors as guest files. (The implementation stands in fs/dev: it sleeps and signals as tasks do.) */
 #ifndef BAILEY_FS_HOSTFD_H
 #define BAILEY_FS_HOSTFD_H
+#include <stdint.h>
+
+#define HOSTFD_POS (INT64_C(1) << 62) /* file.pos of one that goes by the host's position */
 struct kernel;
 struct file;
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pid_fd.c: /proc/PID/{fd,fdinfo,exe,cwd,root,ns}: links that lead to objects, not to names. */
+#include "fs/host/hostfd.h"
 #include "fs/proc/proc_internal.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct file *node_file(struct pnode *n)
 {
@@ -92,6 +94,7 @@ static int show_fdinfo(struct pnode *n, struct strbuf *b)
 	struct fd_table *fdt __free(fdt) = NULL;
 	struct file *f;
 	struct kstat st;
+	int64_t pos;
 	int cloexec;
 
 	if (!t)
@@ -103,7 +106,10 @@ static int show_fdinfo(struct pnode *n, struct strbuf *b)
 	cloexec = fd_get_cloexec(fdt, (int)n->n);
 	memset(&st, 0, sizeof(st));
 	vfs_fstat(f, &st);
-	strbuf_printf(b, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%llu\nino:\t%llu\n", (long long)f->pos,
+	pos = READ_ONCE(f->pos);
+	if (pos == HOSTFD_POS)
+		pos = vfs_llseek(f, 0, SEEK_CUR);
+	strbuf_printf(b, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%llu\nino:\t%llu\n", (long long)pos,
 		      f->flags | 0100000 /* O_LARGEFILE */ | (cloexec > 0 ? O_CLOEXEC : 0), (unsigned long long)st.mnt_id,
 		      (unsigned long long)st.ino);
 	if (f->ops && f->ops->show_fdinfo && !(f->mode & FMODE_PATH)) {
