@@ -531,6 +531,11 @@ static bool orders_are_done(struct pl_thread *t)
 	return thread_is_dead(t) || in_kernel(t) || __atomic_load_n(&t->slot->orders_done, __ATOMIC_ACQUIRE) == t->orders_sent;
 }
 
+unsigned pl_orders_queued(struct pl_thread *t)
+{
+	return t->norders;
+}
+
 int pl_orders_drain(struct pl_thread *t)
 {
 	ktime_t end = ktime_mono() + STUB_PATIENCE;
