@@ -67,9 +67,12 @@ static void fp_software_bytes(struct task *t, uint8_t *fp, size_t size)
 	memcpy(fp + size - 4, &magic2, 4);
 }
 
+/* From the frame's start to its FP area: what the two alignments always leave between them. */
+#define FP_OFFSET (ALIGN_UP(sizeof(struct rt_sigframe_k), 16UL) + 8)
+
 static size_t frame_room(size_t xsize)
 {
-	return sizeof(struct rt_sigframe_k) + 128 + xsize;
+	return FP_OFFSET + xsize;
 }
 
 static struct sig_scratch *scratch_get(struct task *t)
@@ -168,14 +171,14 @@ int sigframe_setup(struct task *t, struct pl_regs *r, const struct sigaction_k *
 		entering = true;
 	}
 	fp = ALIGN_DOWN(sp - s->xsize, 64UL);
-	sp = ALIGN_DOWN(fp - sizeof(*f), 16UL) - 8;
+	sp = fp - FP_OFFSET;
 	/* An alternate stack that is too small must not be run over. */
 	if ((nested || entering) && !range_holds(t, sp))
 		return -EFAULT;
-	if (sp >= PL_TASK_SIZE || fp >= PL_TASK_SIZE || fp < sp || fp - sp > sizeof(*f) + 128)
+	if (sp >= PL_TASK_SIZE || fp >= PL_TASK_SIZE)
 		return -EFAULT;
 
-	memset(f, 0, fp - sp);
+	memset(f, 0, FP_OFFSET);
 	f->pretcode = ka->restorer;
 	f->uc.uc_flags = UC_FP_XSTATE_K | UC_SIGCONTEXT_SS_K | UC_STRICT_RESTORE_SS_K;
 	f->uc.uc_stack = (struct stack_k){ .ss_sp = t->sas_ss_sp, .ss_flags = t->sas_ss_flags, .ss_size = t->sas_ss_size };
@@ -185,12 +188,11 @@ int sigframe_setup(struct task *t, struct pl_regs *r, const struct sigaction_k *
 	f->uc.sigmask = mask;
 	f->info = *info;
 	f->info.pad0 = 0;
-	uint8_t *fpbuf = s->frame + (fp - sp);
-	int n = pl_get_xsave(t->thread, fpbuf, s->xsize);
+	int n = pl_get_xsave(t->thread, s->frame + FP_OFFSET, s->xsize);
 
 	if (n < 0)
 		return n;
-	if (copy_to_user(sp, s->frame, fp - sp + s->xsize))
+	if (copy_to_user(sp, s->frame, frame_room(s->xsize)))
 		return -EFAULT;
 	/* The handler starts with a clean FP unit, as on Linux. */
 	pl_set_xsave(t->thread, s->init_fp, s->xsize);
