@@ -1,41 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* prefetch.c: what the stub copies in with a call, from the argument formats of the table. */
+/* prefetch.c: what the platform's stub copies in with each call, read off the table's argument formats. At most two pieces a call. */
 #include "syscalls/syscalls.h"
 
-static bool prefetch_of(uint8_t format, unsigned arg, struct pl_prefetch *pf)
+#define NR_FUTEX 202
+
+static bool piece(struct pl_prefetch *p, uint8_t fmt, unsigned arg)
 {
-	static const uint16_t fixed[] = {
-		[ARG_TIMESPEC_IN] = 16, [ARG_TIMEVAL_IN] = 16, [ARG_EPOLL_EVENT_IN] = 12, [ARG_SIGSET] = 8, [ARG_IN_8] = 8,
-		[ARG_IN_16] = 16, [ARG_IN_24] = 24, [ARG_IN_32] = 32, [ARG_IN_64] = 64,
-	};
-	*pf = (struct pl_prefetch){ .arg = arg };
-	switch (format) {
+	switch (fmt) {
 	case ARG_PATH:
-		pf->kind = PL_PF_STRING;
+		*p = (struct pl_prefetch){ .kind = PL_PF_STRING, .arg = arg };
 		return true;
 	case ARG_BUF_IN:
 	case ARG_SOCKADDR_IN:
-		pf->kind = PL_PF_SIZED;
-		pf->len_arg = arg + 1;
+		if (arg >= 5)
+			return false;
+		*p = (struct pl_prefetch){ .kind = PL_PF_SIZED, .arg = arg, .len_arg = arg + 1 };
 		return true;
-	}
-	if (format >= ARRAY_SIZE(fixed) || !fixed[format])
+	case ARG_SIGSET:
+	case ARG_IN_8:
+		*p = (struct pl_prefetch){ .kind = PL_PF_FIXED, .arg = arg, .size = 8 };
+		return true;
+	case ARG_EPOLL_EVENT_IN:
+		*p = (struct pl_prefetch){ .kind = PL_PF_FIXED, .arg = arg, .size = 12 };
+		return true;
+	case ARG_TIMESPEC_IN:
+	case ARG_TIMEVAL_IN:
+	case ARG_IN_16:
+		*p = (struct pl_prefetch){ .kind = PL_PF_FIXED, .arg = arg, .size = 16 };
+		return true;
+	case ARG_IN_24:
+		*p = (struct pl_prefetch){ .kind = PL_PF_FIXED, .arg = arg, .size = 24 };
+		return true;
+	case ARG_IN_32:
+		*p = (struct pl_prefetch){ .kind = PL_PF_FIXED, .arg = arg, .size = 32 };
+		return true;
+	case ARG_IN_64:
+		*p = (struct pl_prefetch){ .kind = PL_PF_FIXED, .arg = arg, .size = 64 };
+		return true;
+	default:
 		return false;
-	pf->kind = PL_PF_FIXED;
-	pf->size = fixed[format];
-	return true;
+	}
 }
 
 void syscall_table_prefetch(const struct syscall_table *t, struct platform *p)
 {
 	for (unsigned nr = 0; nr < t->count; nr++) {
-		const struct syscall_row *row = &t->rows[nr];
 		struct pl_prefetch pf[2] = { 0 };
 		unsigned n = 0;
-		if (!row->fn)
+		if (!t->rows[nr].fn)
 			continue;
-		for (unsigned i = 0; i < 6 && n < 2; i++)
-			n += prefetch_of(row->args[i], i, &pf[n]);
+		for (unsigned i = 0; i < 6 && n < 2; i++) {
+			/* futex(2)'s fourth argument is a pointer for some commands only; a wrong one would fault in the stub. */
+			if (nr == NR_FUTEX)
+				break;
+			n += piece(&pf[n], t->rows[nr].args[i], i);
+		}
 		if (n)
 			platform_set_prefetch(p, nr, pf);
 	}
