@@ -99,3 +99,65 @@ void namespaces_swap(struct task *t, struct task *from, struct task *old)
 	t->uts = from->uts;
 	t->pid_ns_for_children = from->pid_ns_for_children;
 }
+
+/* ---- setns(2) by a pidfd ---- */
+
+static long setns_check_pid(struct task *t, struct pid_namespace *ns)
+{
+	/* Only downwards: a process may not leave the namespace whose number it has. */
+	return pidns_is_ancestor(task_pid_ns(t), ns) ? 0 : -EINVAL;
+}
+
+long task_setns(struct task *t, struct task *o, uint64_t flags)
+{
+	if (!flags || (flags & ~(uint64_t)NS_ALL))
+		return -EINVAL;
+	if (flags & ~(uint64_t)NS_HERE)
+		return -EINVAL;
+	if (!task_may_access(t, o))
+		return -EPERM;
+	if (!ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	if ((flags & CLONE_NEWNS) && refcount_read(&t->fs->ref) > 1)
+		return -EINVAL;
+	struct task copy = { .kernel = t->kernel }, old = { .kernel = t->kernel };
+	mutex_lock(&o->lock);
+	bool gone = !o->mnt_ns || !o->uts;
+	if (!gone) {
+		copy.mnt_ns = flags & CLONE_NEWNS ? o->mnt_ns : t->mnt_ns;
+		copy.uts = flags & CLONE_NEWUTS ? o->uts : t->uts;
+		mount_ns_get(copy.mnt_ns);
+		uts_ns_get(copy.uts);
+	}
+	mutex_unlock(&o->lock);
+	if (gone)
+		return -ESRCH;
+	mutex_lock(&t->kernel->tasks.lock);
+	copy.pid_ns_for_children = flags & CLONE_NEWPID ? task_pid_ns(o) : t->pid_ns_for_children;
+	pidns_get(copy.pid_ns_for_children);
+	mutex_unlock(&t->kernel->tasks.lock);
+	long r = flags & CLONE_NEWPID ? setns_check_pid(t, copy.pid_ns_for_children) : 0;
+	if (r) {
+		namespaces_put(&copy);
+		return r;
+	}
+	if (flags & CLONE_NEWNS) {
+		struct path root, cwd, was_root, was_cwd;
+		mount_ns_root(copy.mnt_ns, &root);
+		cwd = root;
+		path_get(&cwd);
+		mutex_lock(&t->fs->lock);
+		was_root = t->fs->root;
+		was_cwd = t->fs->cwd;
+		t->fs->root = root;
+		t->fs->cwd = cwd;
+		mutex_unlock(&t->fs->lock);
+		path_put(&was_root);
+		path_put(&was_cwd);
+	}
+	mutex_lock(&t->lock);
+	namespaces_swap(t, &copy, &old);
+	mutex_unlock(&t->lock);
+	namespaces_put(&old);
+	return 0;
+}

@@ -218,6 +218,7 @@ struct clone_args_k { uint64_t flags, stack, stack_size, tls, pidfd, child_tid, 
 long task_clone(struct task *t, const struct clone_args_k *a);
 long task_membarrier(struct task *t, int cmd /* 0: query */);
 long task_unshare(struct task *t, uint64_t flags);
+long task_setns(struct task *t, struct task *o, uint64_t flags); /* into the namespaces of o */
 long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, const char *name, char **argv, char **envv, int flags);
 /* exit(2) of only this thread, and of the whole process (exit_group, fatal signals). status: as wait(2) shows it. In a system
  * call the task goes to run_exit afterwards (after_syscall is set); a run state returns &run_exit itself. Own fiber. */

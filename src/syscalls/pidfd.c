@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pidfd.c: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2), kcmp's like. */
+/* pidfd.c: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2), setns(2). */
 #include "kernel/pidfd.h"
 #include "syscalls/proto.h"
 #include <fcntl.h>
@@ -123,14 +123,12 @@ out:
 
 long sys_pidfd_getfd(struct task *t, const struct syscall_args *a)
 {
-	unsigned fflags;
 	if ((unsigned)a->a[2])
 		return -EINVAL;
 	__free(file) struct file *pf = fd_get(t->fdt, (int)a->a[0]);
 	struct pid *p = pf ? pidfd_pid(pf) : NULL;
 	if (!p)
 		return -EBADF;
-	(void)fflags;
 	mutex_lock(&t->kernel->tasks.lock);
 	struct task *o = p->task;
 	if (o)
@@ -153,6 +151,31 @@ long sys_pidfd_getfd(struct task *t, const struct syscall_args *a)
 			r = f ? fd_install(t->fdt, f, true) : -EBADF;
 		}
 	}
+	task_put(o);
+	return r;
+}
+
+/* Only by pidfd: there are no files of namespaces yet (/proc/PID/ns links cannot be opened), so any other descriptor is EINVAL. */
+long sys_setns(struct task *t, const struct syscall_args *a)
+{
+	unsigned fflags;
+	__free(file) struct file *f = fd_get(t->fdt, (int)a->a[0]);
+	if (!f)
+		return -EBADF;
+	if (!pidfd_pid(f))
+		return -EINVAL;
+	struct pid *p = pid_from_fd(t, (int)a->a[0], &fflags);
+	if (!p)
+		return -EBADF;
+	mutex_lock(&t->kernel->tasks.lock);
+	struct task *o = p->task;
+	if (o)
+		task_get(o);
+	mutex_unlock(&t->kernel->tasks.lock);
+	pid_put(p);
+	if (!o)
+		return -ESRCH;
+	long r = task_setns(t, o, (uint32_t)a->a[1]);
 	task_put(o);
 	return r;
 }
