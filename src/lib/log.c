@@ -6,11 +6,17 @@
 
 enum log_level log_level = LOG_WARN;
 static int log_fd_ = STDERR_FILENO;
+static bool log_crlf;
 
 void log_init(int fd, enum log_level level)
 {
 	log_fd_ = fd;
 	log_level = level;
+}
+
+void log_set_crlf(void)
+{
+	log_crlf = true;
 }
 
 int log_fd(void)
@@ -30,7 +36,9 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	int m = vsnprintf(buf + n, sizeof(buf) - (size_t)n, fmt, ap);
 	va_end(ap);
-	n = MIN(n + MAX(m, 0), (int)sizeof(buf) - 2);
+	n = MIN(n + MAX(m, 0), (int)sizeof(buf) - 3);
+	if (log_crlf)
+		buf[n++] = '\r';
 	buf[n++] = '\n';
 	(void)!write(log_fd_, buf, (size_t)n);
 	errno = saved;

@@ -8,6 +8,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 extern enum log_level log_level; /* set before the first worker starts, immutable afterwards */
 void log_init(int fd, enum log_level level);
 int log_fd(void);
+void log_set_crlf(void); /* the descriptor is a terminal in raw mode */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define log_at(l, ...)                                                                                                 \
 	do {                                                                                                           \

@@ -3,6 +3,7 @@
 #include "sandbox/sandbox.h"
 #include "fs/anon/epoll.h"
 #include "fs/dev/dev.h"
+#include "fs/devpts/devpts.h"
 #include "fs/host/host.h"
 #include "fs/host/hostfd.h"
 #include "fs/overlay/overlay.h"
@@ -337,6 +338,7 @@ static void register_all(struct kernel *k)
 	tmpfs_register();
 	host_fs_register();
 	dev_register();
+	devpts_register();
 	proc_register();
 	sys_register();
 	pipe_init();
@@ -371,6 +373,8 @@ int sandbox_run(struct sandbox_options *o)
 	int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 64);
 	if (log >= 0)
 		log_init(log, o->log_level);
+	if (o->tty && isatty(log))
+		log_set_crlf();
 	proc_read_host();
 	s->sched = sched_create(1);
 	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .zygote_fd = -1 };
