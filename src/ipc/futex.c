@@ -92,10 +92,13 @@ static int get_key(uaddr_t addr, bool private_, struct futex_key *key)
 	return mm_futex_key(fiber_context()->mm, addr, private_, key);
 }
 
-/* The word as it is now. */
+/* The word as it is now. Straight from the space: mm_read() would first wait for other threads' unfinished mmaps, and this is called
+ * with a bucket lock. No guest knows an address that such an mmap has not returned yet. */
 static int read_word(uaddr_t addr, uint32_t *val)
 {
-	return mm_read(fiber_context()->mm, val, addr, 4) == 4 ? 0 : -EFAULT;
+	if (addr > PL_TASK_SIZE - 4)
+		return -EFAULT;
+	return pl_space_read(mm_space(fiber_context()->mm), val, addr, 4) == 4 ? 0 : -EFAULT;
 }
 
 static void q_init(struct futex_q *q, uint32_t bitset)

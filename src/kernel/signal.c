@@ -765,6 +765,8 @@ void task_clone_signals(struct task *t, struct task *parent, uint64_t flags)
 		t->sas_ss_size = parent->sas_ss_size;
 		t->sas_ss_flags = parent->sas_ss_flags;
 	}
+	if (!(flags & CLONE_THREAD) && tg->limits[RLIMIT_CPU].rlim_cur < RLIM64_INFINITY)
+		cpu_timers_kick(tg); /* an inherited limit counts from the start */
 	if (flags & CLONE_THREAD) {
 		if (parent->group_stop_pending && tg->group_stop_remaining) {
 			t->group_stop_pending = true;
