@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/lib.h"
 #include <stdarg.h>
+#ifdef BAILEY_DEBUG
+#include <execinfo.h>
+#endif
 #include <stdio.h>
 #include <unistd.h>
 
@@ -18,5 +21,9 @@ void bug(const char *file, int line, const char *fmt, ...)
 	msg[n++] = '\n';
 	if (write(log_fd(), msg, (size_t)n) < 0)
 		(void)!write(STDERR_FILENO, msg, (size_t)n);
+#ifdef BAILEY_DEBUG
+	void *frames[40]; /* log_init() has loaded what this needs, before the jail closed */
+	backtrace_symbols_fd(frames, backtrace(frames, ARRAY_SIZE(frames)), log_fd());
+#endif
 	abort();
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/log.h"
 #include "lib/lib.h"
+#ifdef BAILEY_DEBUG
+#include <execinfo.h>
+#endif
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,6 +15,10 @@ void log_init(int fd, enum log_level level)
 {
 	log_fd_ = fd;
 	log_level = level;
+#ifdef BAILEY_DEBUG
+	void *frame;
+	backtrace(&frame, 1);
+#endif
 }
 
 void log_set_crlf(void)
