@@ -444,11 +444,53 @@ static int host_chmod(struct host_inode *hi, int pfd, const char *name, uint32_t
 	return r;
 }
 
+static void attr_times(const struct iattr *a, struct timespec ts[2])
+{
+	ts[0] = a->valid & ATTR_ATIME ? a->atime : (struct timespec){ 0, UTIME_OMIT };
+	ts[1] = a->valid & ATTR_MTIME ? a->mtime : (struct timespec){ 0, UTIME_OMIT };
+}
+
+/* An object without a name to reach it by: which open descriptor it has, pinned, or -1. */
+static int host_pin_nameless(struct host_inode *hi)
+{
+	int which = -1;
+
+	mutex_lock(&hi->fs->lock);
+	for (int w = 0; w < HD_COUNT && !hi->parent && which < 0; w++)
+		if (hi->desc[w].fd >= 0)
+			which = w;
+	mutex_unlock(&hi->fs->lock);
+	return which >= 0 && host_desc_get(hi, which) >= 0 ? which : -1;
+}
+
+static int host_setattr_fd(struct inode *i, int fd, const struct iattr *a)
+{
+	struct timespec ts[2];
+	int r = 0;
+
+	if (S_ISDIR(i->mode)) { /* O_PATH does not do */
+		fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+	}
+	attr_times(a, ts);
+	if ((a->valid & (ATTR_UID | ATTR_GID)) &&
+	    fchown(fd, a->valid & ATTR_UID ? a->uid : (uid_t)-1, a->valid & ATTR_GID ? a->gid : (gid_t)-1) < 0)
+		r = -errno;
+	if (!r && (a->valid & ATTR_MODE) && fchmod(fd, a->mode & 07777) < 0)
+		r = -errno;
+	if (!r && (a->valid & (ATTR_ATIME | ATTR_MTIME)) && futimens(fd, ts) < 0)
+		r = -errno;
+	if (S_ISDIR(i->mode))
+		close(fd);
+	return r;
+}
+
 static int host_setattr(struct inode *i, const struct iattr *a)
 {
 	struct host_inode *hi = host_i(i), *p = NULL;
 	char name[256];
-	int pfd, fd, r = 0;
+	int pfd, fd, which, r = 0;
 
 	if (a->valid & ATTR_SIZE) {
 		fd = host_desc_get(hi, HD_RW);
@@ -459,27 +501,10 @@ static int host_setattr(struct inode *i, const struct iattr *a)
 		if (r)
 			return r;
 	}
-	if (!hi->parent && hi->desc[HD_MAIN].fd >= 0) { /* the root of the tree, or an unlinked file that is open */
-		fd = S_ISDIR(i->mode) ? openat(hi->desc[HD_MAIN].fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : hi->desc[HD_MAIN].fd;
-		if (fd < 0)
-			return -errno;
-		if ((a->valid & (ATTR_UID | ATTR_GID)) &&
-		    fchown(fd, a->valid & ATTR_UID ? a->uid : (uid_t)-1, a->valid & ATTR_GID ? a->gid : (gid_t)-1) < 0)
-			r = -errno;
-		if (!r && (a->valid & ATTR_MODE) && fchmod(fd, a->mode & 07777) < 0)
-			r = -errno;
-		if (!r && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {
-			struct timespec ts[2] = { { 0, UTIME_OMIT }, { 0, UTIME_OMIT } };
-
-			if (a->valid & ATTR_ATIME)
-				ts[0] = a->atime;
-			if (a->valid & ATTR_MTIME)
-				ts[1] = a->mtime;
-			if (futimens(fd, ts) < 0)
-				r = -errno;
-		}
-		if (S_ISDIR(i->mode))
-			close(fd);
+	which = host_pin_nameless(hi);
+	if (which >= 0) { /* the root of the tree, or an unlinked file that is open */
+		r = host_setattr_fd(i, hi->desc[which].fd, a);
+		host_desc_put(hi, which);
 		return r ? r : host_refresh(hi);
 	}
 	if (!(a->valid & (ATTR_UID | ATTR_GID | ATTR_MODE | ATTR_ATIME | ATTR_MTIME)))
@@ -493,12 +518,9 @@ static int host_setattr(struct inode *i, const struct iattr *a)
 	if (!r && (a->valid & ATTR_MODE))
 		r = host_chmod(hi, pfd, name, a->mode);
 	if (!r && (a->valid & (ATTR_ATIME | ATTR_MTIME))) {
-		struct timespec ts[2] = { { 0, UTIME_OMIT }, { 0, UTIME_OMIT } };
+		struct timespec ts[2];
 
-		if (a->valid & ATTR_ATIME)
-			ts[0] = a->atime;
-		if (a->valid & ATTR_MTIME)
-			ts[1] = a->mtime;
+		attr_times(a, ts);
 		if (utimensat(pfd, name, ts, AT_SYMLINK_NOFOLLOW) < 0)
 			r = -errno;
 	}
