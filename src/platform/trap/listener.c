@@ -120,10 +120,11 @@ static void protocol_error(struct platform *p, const struct seccomp_notif *n, co
 	struct pl_space *s = NULL;
 	uint64_t id = n->id;
 
-	log_warn("a guest process broke the stub protocol (%s; call %d, host thread %u): killed", what, n->data.nr, n->pid);
 	for (uint32_t i = 0; i < p->nthreads && !s; i++)
 		if (p->threads[i] && p->threads[i]->tid == (pid_t)n->pid)
 			s = p->threads[i]->space;
+	if (s) /* else it is the last word of a thread that was let go: its host process is on its way out */
+		log_warn("a guest process broke the stub protocol (%s; call %d, host thread %u): killed", what, n->data.nr, n->pid);
 	if (s)
 		space_kill_locked(s);
 	else if (!ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id))
