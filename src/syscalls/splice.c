@@ -50,10 +50,13 @@ long sys_sendfile(struct task *t, const struct syscall_args *a)
 	else
 		n = vfs_copy(p.in, a->a[2] ? &pos : NULL, p.out, NULL, count);
 	two_put(&p);
-	if (a->a[2] && n > 0 && put_user(pos, a->a[2]))
+	if (a->a[2] && put_user(pos, a->a[2]))
 		return -EFAULT;
 	return n;
 }
+
+/* What can stand at the other end of a splice: not directories, event descriptors and the like. */
+static bool spliceable(struct file *f) { return S_ISREG(f->inode->mode) || S_ISCHR(f->inode->mode) || S_ISBLK(f->inode->mode) || S_ISSOCK(f->inode->mode); }
 
 /* A pipe's bytes into something: what that did not take goes back. */
 static long from_pipe(struct file *in, struct file *out, int64_t *opos, size_t len, bool nonblock)
@@ -152,7 +155,7 @@ long sys_splice(struct task *t, const struct syscall_args *a)
 		n = -EFAULT;
 	else if (!(p.in->mode & FMODE_READ) || !(p.out->mode & FMODE_WRITE))
 		n = -EBADF;
-	else if (!ip && !op)
+	else if ((!ip && !op) || (!ip && !spliceable(p.in)) || (!op && !spliceable(p.out)))
 		n = -EINVAL;
 	else if ((a->a[1] && p.in->ops->stream) || (a->a[3] && p.out->ops->stream))
 		n = -EINVAL;
@@ -192,6 +195,33 @@ long sys_tee(struct task *t, const struct syscall_args *a)
 	return n;
 }
 
+/* As much as the pipe has room for; waits only for the first byte. */
+static long push_iter(struct file *f, struct iov_iter *it, bool nonblock)
+{
+	char *buf = malloc(MIN(it->count, CHUNK));
+	size_t done = 0;
+	long ret = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (it->count) {
+		ret = pipe_wait_writable(f, nonblock || done);
+		if (ret <= 0)
+			break;
+		size_t n = copy_from_iter(buf, MIN(it->count, CHUNK), it);
+		if (!n) {
+			ret = -EFAULT;
+			break;
+		}
+		size_t w = pipe_push(f, buf, n);
+		done += w;
+		if (w < n)
+			break;
+	}
+	free(buf);
+	return done ? (long)done : ret;
+}
+
 /* The bytes are copied, so a guest cannot see a gifted page change afterwards. */
 long sys_vmsplice(struct task *t, const struct syscall_args *a)
 {
@@ -208,11 +238,12 @@ long sys_vmsplice(struct task *t, const struct syscall_args *a)
 	if (!n)
 		n = iov_iter_import(&it, a->a[1], a->a[2]);
 	if (!n) {
-		bool write = f->mode & FMODE_WRITE;
-		if (it.count && (flags & F_NONBLOCK) && !(vfs_poll(f, NULL) & (write ? EPOLLOUT | EPOLLERR : EPOLLIN | EPOLLHUP)))
+		if (it.count && (f->mode & FMODE_WRITE))
+			n = push_iter(f, &it, (flags & F_NONBLOCK) || (f->flags & O_NONBLOCK));
+		else if (it.count && (flags & F_NONBLOCK) && !(vfs_poll(f, NULL) & (EPOLLIN | EPOLLHUP)))
 			n = -EAGAIN;
 		else if (it.count)
-			n = write ? vfs_write(f, &it, NULL) : vfs_read(f, &it, NULL);
+			n = vfs_read(f, &it, NULL);
 		iov_iter_done(&it);
 	}
 	fd_put_light(f, c);

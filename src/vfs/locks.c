@@ -74,6 +74,12 @@ static void insert(struct file_lock_list *l, const struct file_lock *w, int64_t 
 	n->start = start;
 	n->end = end;
 	n->type = type;
+	struct file_lock *f; /* by start: F_GETLK shows the first conflict */
+	TAILQ_FOREACH(f, &l->granted, link)
+		if (f->start > start) {
+			TAILQ_INSERT_BEFORE(f, n, link);
+			return;
+		}
 	TAILQ_INSERT_TAIL(&l->granted, n, link);
 }
 
