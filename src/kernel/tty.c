@@ -66,6 +66,7 @@ void tty_put(struct tty *t)
 	free(t->out.buf);
 	free(t->inq.buf);
 	free(t->echo.buf);
+	free(t->async);
 	free(t);
 }
 
@@ -92,6 +93,8 @@ int tty_index(struct tty *t) { return t->index; }
 unsigned tty_dev(struct tty *t) { return t->index >= 0 ? makedev(136 + t->index / 256, t->index % 256) : makedev(5, 1); }
 
 struct tty *file_tty(struct file *f) { return f->ops == &slave_ops || f->ops == &master_ops ? f->private : NULL; }
+
+static void owner_pid_put(void *p) { pid_put(p); }
 
 /* ---- the slave's side ---- */
 
@@ -338,11 +341,42 @@ static long slave_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	return tty_hung_up(f, t) ? hung_ioctl(cmd) : tty_ioctl_common(t, f, cmd, arg, false);
 }
 
+/* Who switches O_ASYNC on without having named an owner gets the signals itself. */
 static int tty_fasync(struct file *f, bool on)
 {
+	struct tty *t = f->private;
+	unsigned i;
+
 	if (vfs_hooks.fasync_set)
 		vfs_hooks.fasync_set(f, on);
+	if (on && fiber_context()->task) {
+		guard(mutex)(&f->owner_lock);
+		if (!f->owner_pid) {
+			f->owner_pid = current->tg->pid;
+			pid_get(f->owner_pid);
+			f->owner_put = owner_pid_put;
+			f->owner_type = F_OWNER_PID;
+			f->owner_uid = current->cred->uid;
+			f->owner_euid = current->cred->euid;
+		}
+	}
+	guard(mutex)(&t->lock);
+	for (i = 0; i < t->nasync && t->async[i] != f; i++)
+		;
+	if (on && i == t->nasync) {
+		t->async = xrealloc(t->async, (t->nasync + 1) * sizeof(f));
+		t->async[t->nasync++] = f;
+	} else if (!on && i < t->nasync) {
+		t->async[i] = t->async[--t->nasync];
+	}
 	return 0;
+}
+
+void tty_sigio(struct tty *t, bool master, int code)
+{
+	for (unsigned i = 0; i < t->nasync; i++)
+		if ((t->async[i]->ops == &master_ops) == master && vfs_hooks.kill_fasync)
+			vfs_hooks.kill_fasync(t->async[i], code);
 }
 
 static const struct file_ops slave_ops = {

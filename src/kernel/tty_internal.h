@@ -50,6 +50,8 @@ struct tty {
 	bool pt_locked, master_open, slave_opened, exclusive, packet, writing;
 	unsigned slave_count;
 	uint8_t pktstatus;
+	unsigned nasync;
+	struct file **async; /* O_ASYNC files of both ends, borrowed */
 	int64_t gen; /* of open files: hang-ups so far; read without the lock */
 	struct wait_queue read_wait, write_wait;	    /* slave's */
 	struct wait_queue master_read_wait, master_write_wait; /* also the host pump's */
@@ -66,6 +68,7 @@ static inline bool tty_hung_up(struct file *f, struct tty *t) { return READ_ONCE
 
 struct tty *tty_alloc(struct kernel *k);
 void tty_wake_output(struct tty *t); /* something is in t->out; lock held */
+void tty_sigio(struct tty *t, bool master, int code); /* lock held */
 
 /* tty_ldisc.c: lock held */
 unsigned ldisc_receive(struct tty *t, const uint8_t *buf, unsigned n); /* bytes taken; then the buffer is full */

@@ -9,6 +9,7 @@
  */
 #include "kernel/tty_internal.h"
 #include <ctype.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 
 #define MASK (N_TTY_BUF - 1)
@@ -27,6 +28,8 @@ void tty_wake_output(struct tty *t)
 {
 	if (wait_queue_active(&t->master_read_wait))
 		wait_queue_wake_all(&t->master_read_wait, TTY_IN);
+	if (unlikely(t->nasync))
+		tty_sigio(t, true, POLL_IN);
 }
 
 /* One byte with the OPOST work into r, which has room for 8. */
@@ -291,6 +294,8 @@ static inline void wake_reader(struct tty *t)
 {
 	if (wait_queue_active(&t->read_wait))
 		wait_queue_wake_all(&t->read_wait, TTY_IN);
+	if (unlikely(t->nasync))
+		tty_sigio(t, false, POLL_IN);
 }
 
 static void put_parmrk(struct tty *t, uint8_t c)

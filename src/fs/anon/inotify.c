@@ -392,18 +392,10 @@ static void inotify_show(struct file *f, char *buf, size_t size)
 		}
 }
 
-static int inotify_fasync(struct file *f, bool on)
-{
-	if (vfs_hooks.fasync_set)
-		vfs_hooks.fasync_set(f, on);
-	return 0;
-}
-
 static const struct file_ops inotify_ops = {
 	.read = inotify_read,
 	.poll = inotify_poll,
 	.ioctl = inotify_ioctl,
-	.fasync = inotify_fasync,
 	.release = inotify_release,
 	.llseek = noop_llseek,
 	.stream = true,
