@@ -9,7 +9,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -55,8 +54,6 @@ int zygote_image(void)
 static _Noreturn void zygote_exec(int image, int sock, int kpage, int area)
 {
 	static const struct { int what; rlim_t v; } limits[] = { { RLIMIT_CORE, 0 }, { RLIMIT_MEMLOCK, 0 }, { RLIMIT_NOFILE, 1024 } };
-	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
 	char *argv[] = { "bailey-stub", NULL }, *envp[] = { NULL };
 	sigset_t none;
 
@@ -87,7 +84,6 @@ static _Noreturn void zygote_exec(int image, int sock, int kpage, int area)
 	syscall(SYS_close_range, 7, ~0U, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	syscall(SYS_capset, &hdr, data);
 	personality(ADDR_NO_RANDOMIZE);
 	syscall(SYS_execveat, 6, "", argv, envp, AT_EMPTY_PATH);
 	_exit(113);
@@ -219,25 +215,31 @@ int zygote_start(struct platform *p, int image)
 		return -ENOMEM;
 	z->slot->handle = z->handle;
 	z->slot->cookie = s->cookie;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
-		return -errno;
-	pid_t pid = fork();
+	/* It ends with 114, or is killed in the exec, if the host put its stack or vDSO where the stub belongs. */
+	pid_t pid = 0;
 
-	if (pid < 0)
-		return -errno;
-	if (!pid)
-		zygote_exec(image, sv[1], p->kpage_fd, s->area_fd);
-	close(sv[1]);
-	p->zygote_pid = s->pid = z->tid = pid;
-	if (read(sv[0], &c, 1) != 1) {
+	for (int tries = 0;; tries++) {
 		int st = 0;
 
-		waitpid(pid, &st, 0);
-		log_error("starting the zygote: it ended with status %#x before it said a word%s", st,
-			  WIFEXITED(st) && WEXITSTATUS(st) == 113 ? ": execveat of its image was refused" : "");
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+			return -errno;
+		pid = fork();
+		if (pid < 0)
+			return -errno;
+		if (!pid)
+			zygote_exec(image, sv[1], p->kpage_fd, s->area_fd);
+		close(sv[1]);
+		if (read(sv[0], &c, 1) == 1)
+			break;
 		close(sv[0]);
-		return -EIO;
+		waitpid(pid, &st, 0);
+		if (tries == 64 || (WIFEXITED(st) && WEXITSTATUS(st) != 114)) {
+			log_error("starting the zygote: it ended with status %#x before it said a word%s", st,
+				  WIFEXITED(st) && WEXITSTATUS(st) == 113 ? ": execveat of its image was refused" : "");
+			return -EIO;
+		}
 	}
+	p->zygote_pid = s->pid = z->tid = pid;
 	err = read_layout(pid, &layout);
 	if (err) {
 		log_error("starting the zygote: /proc/%d/maps: %s", (int)pid, strerror(-err));

@@ -18,6 +18,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/mman.h>
+#include <asm-generic/mman-common.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <stdbool.h>
@@ -581,7 +582,13 @@ static noreturn void zygote_main(struct slot *s)
 		set_gs_base((uint64_t)s);
 	for (int fd = 0; fd < 8; fd++)
 		sys(__NR_close, fd, 0, 0, 0, 0, 0);
-	r = sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	/* Not before the exec: root would get them back then, and for that the host turns address randomisation on again. */
+	struct { uint32_t version; int pid; } cap = { 0x20080522, 0 };
+	uint32_t caps[6] = { 0 };
+
+	r = sys(__NR_capset, (long)&cap, (long)caps, 0, 0, 0, 0);
+	if (!r)
+		r = sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
 	if (r)
 		goto fail;
 	r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS | 1u << 5 /* WAIT_KILLABLE_RECV */, (long)&prog, 0, 0, 0);
@@ -605,9 +612,10 @@ fail:
 void zygote_start(const uint64_t *sp)
 {
 	(void)sp;
-	if (sys(__NR_mmap, STUB_SLOTS, STUB_SLOTS_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 5, 0) < 0 ||
-	    sys(__NR_mmap, STUB_KPAGE, STUB_KPAGE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED, 4, 0) < 0)
+	/* Where personality() is forbidden, stack and vDSO may lie in the way: the kernel process tries again. */
+	if (sys(__NR_mmap, STUB_SLOTS, STUB_SLOTS_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, 5, 0) != STUB_SLOTS ||
+	    sys(__NR_mmap, STUB_KPAGE, STUB_KPAGE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, 4, 0) != STUB_KPAGE)
 		for (;;)
-			sys(__NR_exit, 1, 0, 0, 0, 0, 0);
+			sys(__NR_exit, 114, 0, 0, 0, 0, 0);
 	switch_stack((struct slot *)STUB_SLOTS, zygote_main);
 }
