@@ -14,6 +14,10 @@
 #define PL_MIN_ADDR 0x10000UL
 #define PL_TASK_SIZE 0x7fff00000000UL
 
+/* Reserved in every space for patched call sites: mm keeps guests from mapping there (see patch.h). */
+#define PL_PATCH_START 0x050f0000UL
+#define PL_PATCH_END 0x05140000UL
+
 struct platform;
 struct pl_space;
 struct pl_thread;

@@ -23,6 +23,17 @@
 #define STUB_KPAGE 0x7fffb0100000
 #define STUB_KPAGE_LEN 0x3000
 #define STUB_HOST_VDSO 0x7fffb0200000
+#define STUB_PATCHED 0x7fffb0000080 /* where patched call sites come in */
+
+/* Patched call sites jump through a table in low memory (`jmp *table+8*k`), whose entry k is the address of trampoline k. The
+ * upper half of the table's address reads `0f 05`: see patch.c. */
+#define PATCH_TABLE 0x050f0000
+#define PATCH_TABLE_LEN 0x10000
+#define PATCH_TRAMP 0x05100000
+#define PATCH_TRAMP_SIZE 32
+#define PATCH_TRAMP_LEN 0x40000
+#define PATCH_SITES 0x2000 /* entry 0 is the stub's */
+#define STUB_KPAGE_FILE_LEN 0x13000 /* the kernel page, then the table */
 
 /* Reserved system call numbers: no host kernel has them; the filter hands them to the kernel process. */
 #define STUB_NR_WAIT 0x4b00  /* (handle, cookie): serve my slot */
@@ -105,6 +116,7 @@ enum {
 	ANS_STAY = 0x400,   /* then EV_DONE instead of guest code */
 	ANS_FULL = 0x800,   /* all registers come from slot.regs */
 	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
+	ANS_PATCH = 0x2000,  /* write patch_bytes over five bytes of text; value: 0 or -errno */
 };
 
 struct slot_line {
@@ -169,7 +181,9 @@ struct slot {
 	/* 0x200: compare-and-exchange */
 	uint64_t cx_addr;
 	uint32_t cx_expect, cx_val;
-	uint64_t pad5[6];
+	uint64_t patch_addr;
+	uint64_t patch_bytes;
+	uint64_t pad5[4];
 
 	struct slot_copy copies[SLOT_MAX_COPIES]; /* 0x240 */
 	uint64_t pad6[40];

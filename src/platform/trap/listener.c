@@ -25,7 +25,6 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
 #endif
 
-#define STREAK 16	 /* calls in a row without blocking before a worker polls */
 #define POLL_TURNS 2000	 /* turns without an event before it stops */
 #define POLL_LOOK 256	 /* turns between looks at everything else */
 
@@ -299,6 +298,12 @@ void leave_polling(struct platform *p)
 	atomic_store(&p->mode, MODE_SYNC);
 	__atomic_store_n(&p->kpage->polling, 0, __ATOMIC_SEQ_CST);
 	p->stats.polls_left++;
+	/* A phase that served little cost more than it gave (bursts, or a loaded host that lets the stub wait): be slower to start
+	 * the next one. */
+	if (p->stats.polled - p->polled_at_entry < 256)
+		p->streak_needed = MIN(p->streak_needed * 2, 8192U);
+	else
+		p->streak_needed = STREAK;
 	scan_active(p);
 }
 
@@ -324,7 +329,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	mutex_lock(&p->lock);
 	active_add_locked(t);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
-		if (t->streak >= STREAK && p->nactive < p->ncpu && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
+		if (t->streak >= p->streak_needed && p->nactive < p->ncpu && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
 			enter = true;
 	} else if (t->nid || p->nactive >= p->ncpu) {
 		mutex_unlock(&p->lock);
@@ -336,6 +341,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		l->kick = 1;
 	if (enter) {
 		p->stats.polls_entered++;
+		p->polled_at_entry = p->stats.polled;
 		atomic_store(&p->mode, MODE_POLL);
 		__atomic_store_n(&p->kpage->polling, 1, __ATOMIC_RELEASE);
 	}

@@ -230,6 +230,8 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 			snapshot(t);
 		t->streak++;
 		t->norders = t->ncopies = t->copy_used = 0;
+		if (!(l->info & (EV_FP_LIVE | EV_COMPAT)) && t->p->patch_ops)
+			patch_trapped(t);
 		return true;
 	}
 	t->streak = 0;
@@ -374,6 +376,8 @@ static void cache_regs(struct pl_thread *t)
 	for (size_t i = 0; i < sizeof(t->regs) / 8; i++)
 		((uint64_t *)&t->regs)[i] = ((const volatile uint64_t *)&t->slot->regs)[i];
 	sanitise(&t->regs);
+	if (t->regs.rip >= PATCH_TRAMP && t->regs.rip < PATCH_TRAMP + PATCH_TRAMP_LEN)
+		t->regs.rip = patch_canonical_rip(t, t->regs.rip);
 	t->regs.orig_rax = (t->line.info & EV_KIND) == EV_SYSCALL ? t->line.nr : UINT64_MAX;
 	t->regs.gs_base = t->gs_base;
 	if (!t->p->fsgsbase)

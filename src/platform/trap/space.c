@@ -74,6 +74,7 @@ void space_free(struct pl_space *s)
 	if (s->area_fd >= 0)
 		close(s->area_fd);
 	free(s->free_index);
+	free(s->traps);
 	free(s);
 }
 

@@ -17,11 +17,13 @@
  */
 #ifndef BAILEY_PLATFORM_TRAP_TRAP_H
 #define BAILEY_PLATFORM_TRAP_TRAP_H
+#include "platform/patch.h"
 #include "platform/platform.h"
 #include "platform/trap/abi.h"
 
 #define MAX_WORKERS 64
 #define SPACE_HASH 1024
+#define STREAK 16 /* calls of a thread in a row without blocking before a worker polls */
 /* Nothing in the kernel waits for a guest longer than this. */
 #define STUB_PATIENCE (10 * NSEC_PER_SEC)
 
@@ -81,13 +83,14 @@ struct pl_space {
 	int dead_signal;
 	uint32_t area_slots; /* what the area's size allows */
 	uint32_t next_index, nfree, *free_index; /* slots given back, oldest first */
+	struct { uint64_t rip; uint32_t count; } *traps; /* TRAP_COUNTERS; owned; own threads' fibers */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
 	ktime_t cpu_time;    /* at death */
 };
 
 enum mode { MODE_SYNC, MODE_POLL };
 
-struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, forks, clones; };
+struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, forks, clones, sites; };
 
 struct platform {
 	struct sched *sched;
@@ -112,13 +115,18 @@ struct platform {
 	uint32_t nthreads, nfree, *free_handles;
 	struct pl_thread **active;
 	_Atomic uint32_t nactive;
+	struct patch_site_rec *sites; /* PATCH_SITES; by index */
+	uint32_t nsites;
+	const struct patch_ops *patch_ops; /* set once, before guests run */
+	void *patch_arg;
 	uint32_t active_room;
 	LIST_HEAD(, pl_space) hash[SPACE_HASH];
 	/* worker */
 	_Atomic int mode;
 	int sync_flag; /* the listener's flags now */
 	_Atomic int receiver; /* 1 + worker that sleeps on the listener */
-	uint32_t busy_polls;
+	uint32_t busy_polls, streak_needed;
+	uint64_t polled_at_entry;
 	bool closing;
 	struct platform_stats stats;
 };
@@ -155,6 +163,12 @@ void space_hash_locked(struct pl_space *s);
 int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value); /* one answer that stays in the stub; 0, -EIO dead, or an order's -errno */
 int run_orders(struct pl_thread *t);
 int want_nid(struct pl_thread *t); /* 0 or -EIO */
+
+/* patch.c */
+#define TRAP_COUNTERS 64
+void patch_init(struct platform *p);
+void patch_trapped(struct pl_thread *t); /* in a system call that trapped */
+uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip);
 
 static inline bool thread_is_dead(struct pl_thread *t) { return READ_ONCE(t->space->dead) || READ_ONCE(t->space->killed) || t->died; }
 

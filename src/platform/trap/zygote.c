@@ -298,9 +298,9 @@ static int kpage_create(struct platform *p)
 	char path[64];
 	int fd = memfd_create("bailey-kpage", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || ftruncate(fd, STUB_KPAGE_LEN))
+	if (fd < 0 || ftruncate(fd, STUB_KPAGE_FILE_LEN))
 		return -errno;
-	p->kpage = mmap(NULL, STUB_KPAGE_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p->kpage = mmap(NULL, STUB_KPAGE_FILE_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p->kpage == MAP_FAILED)
 		return -errno;
 	/* Our mapping stays writable, no new one can be: a stub cannot mprotect its own to writable. */
@@ -351,6 +351,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->sched = o->sched;
 	p->no_patch = o->no_patch;
 	p->listener = p->kpage_fd = -1;
+	p->streak_needed = STREAK;
 	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
 	p->ncpu = !sched_getaffinity(0, sizeof(cpus), &cpus) ? (unsigned)CPU_COUNT(&cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -377,6 +378,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->kpage->spin = p->ncpu > 1 ? 4000 : 0;
 	p->kpage->fsgsbase = p->fsgsbase;
 	p->kpage->xfeatures = p->xfeatures;
+	patch_init(p);
 	if (image <= 0)
 		image = zygote_image();
 	if (image < 0) {
@@ -416,7 +418,7 @@ void platform_destroy(struct platform *p)
 	if (p->kpage_fd >= 0)
 		close(p->kpage_fd);
 	if (p->kpage && p->kpage != MAP_FAILED)
-		munmap(p->kpage, STUB_KPAGE_LEN);
+		munmap(p->kpage, STUB_KPAGE_FILE_LEN);
 	for (int i = 0; i < MAX_WORKERS; i++)
 		if (p->kick_fd[i] >= 0)
 			close(p->kick_fd[i]);
@@ -424,6 +426,7 @@ void platform_destroy(struct platform *p)
 		close(p->proc_fd);
 	free(p->threads);
 	free(p->free_handles);
+	free(p->sites);
 	free(p->active);
 	free(p);
 }
@@ -451,6 +454,6 @@ void platform_dump_stats(struct platform *p)
 	const struct platform_stats *st = &p->stats;
 
 	log_debug("platform: %lu events, %lu patched, %lu polled, %lu notifications, %lu answers woke a stub, polling entered %lu left %lu, "
-		  "%lu faults, %lu kicks, %lu order batches, %lu forks, %lu threads", st->events, st->patched, st->polled, st->notifications,
-		  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->forks, st->clones);
+		  "%lu faults, %lu kicks, %lu order batches, %lu forks, %lu threads, %lu sites patched", st->events, st->patched, st->polled, st->notifications,
+		  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->forks, st->clones, st->sites);
 }

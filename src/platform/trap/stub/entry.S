@@ -27,7 +27,7 @@ switch_stack:
 /* ---- a patched call site: rcx = return address, rax = number, r11 free, everything else is the guest's ----
  * Flags are dead by the choice of the sites that get patched, but for the direction flag, which the ABI keeps clear. GS base
  * is the slot, unless the guest moved it: the ud2 then arrives in the signal handler, which serves it like a trap. */
-	.balign 64
+	.org STUB_PATCHED - STUB_TEXT
 	.globl patched_entry
 patched_entry:
 	rdgsbase %r11

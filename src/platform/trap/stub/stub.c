@@ -149,6 +149,24 @@ static long run_order(const struct slot_order *o)
 	return -22;
 }
 
+/* Five bytes of text. Other threads may be executing them: they lie in one aligned word, or the kernel saw that there are none. */
+static long patch(uint64_t addr, uint64_t bytes)
+{
+	uint64_t page = addr & ~4095UL, *word = (uint64_t *)(addr & ~7UL), shift = (addr & 7) * 8, v;
+	long r = sys(__NR_mprotect, (long)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, 0, 0, 0);
+
+	if (r)
+		return r;
+	if (shift <= 24) {
+		v = *word & ~(0xffffffffffUL << shift);
+		__atomic_store_n(word, v | bytes << shift, __ATOMIC_SEQ_CST);
+	} else {
+		for (int i = 0; i < 5; i++)
+			((volatile uint8_t *)addr)[i] = (uint8_t)(bytes >> 8 * i);
+	}
+	return sys(__NR_mprotect, (long)page, 4096, PROT_READ | PROT_EXEC, 0, 0, 0);
+}
+
 static inline void post(struct slot *s, uint32_t info, uint64_t a0, uint64_t a1)
 {
 	s->line.info = info;
@@ -198,6 +216,8 @@ static bool carry_out(struct slot *s, uint32_t ans)
 	}
 	if (ans & ANS_CMPXCHG)
 		value = (uint64_t)stub_cmpxchg(s->cx_addr, s->cx_expect, s->cx_val);
+	if (ans & ANS_PATCH)
+		value = (uint64_t)patch(s->patch_addr, s->patch_bytes);
 	if (ans & ANS_THREAD) {
 		struct slot *n = (struct slot *)(STUB_SLOTS + ((uint64_t)s->child_slot << STUB_SLOT_SHIFT));
 
@@ -569,6 +589,12 @@ static noreturn void zygote_main(struct slot *s)
 	for (uint32_t i = 0; i < l->nunmap; i++)
 		sys(__NR_munmap, (long)l->unmap[i].addr, (long)l->unmap[i].len, 0, 0, 0, 0);
 
+	r = sys(__NR_mmap, PATCH_TABLE, PATCH_TABLE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED, 4, STUB_KPAGE_LEN);
+	if (r < 0)
+		goto fail;
+	r = sys(__NR_mmap, PATCH_TRAMP, PATCH_TRAMP_LEN, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (r < 0)
+		goto fail;
 	for (unsigned i = 0; i < sizeof(sigs); i++) {
 		struct { void (*fn)(int, siginfo_t *, struct ucontext *); unsigned long flags; void (*restorer)(void); unsigned long mask; } sa = {
 			stub_signal, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | 0x04000000 /* SA_RESTORER */, stub_restorer, 0 };
