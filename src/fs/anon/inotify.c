@@ -172,10 +172,15 @@ static void deliver(struct inode *i, uint32_t mask, uint32_t cookie, const char 
 /* Of a directory and the name in it, or (dir NULL) of the inode itself. The caller holds the inodes. */
 static void hook_notify(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie)
 {
-	if (dir)
+	if (dir) {
 		deliver(dir, mask, cookie, name, false);
-	else
-		deliver(inode, S_ISDIR(inode->mode) && !(mask & (IN_DELETE_SELF | IN_MOVE_SELF)) ? mask | IN_ISDIR : mask, cookie, NULL, false);
+		return;
+	}
+	if (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) /* these alone do not say that it is a directory */
+		mask &= ~IN_ISDIR;
+	else if (S_ISDIR(inode->mode))
+		mask |= IN_ISDIR;
+	deliver(inode, mask, cookie, NULL, false);
 }
 
 static void hook_notify_file(struct file *f, uint32_t mask)
