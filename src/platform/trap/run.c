@@ -297,6 +297,8 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 	if (unlikely(ans & ANS_ORDERS))
 		t->orders_sent++;
 	thread_go(t, ans, result);
+	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL && atomic_load_explicit(&p->nactive, memory_order_relaxed) == 1)
+		spin_for_event(t);
 	for (;;) {
 		int64_t since;
 		ktime_t deadline = KTIME_MAX;

@@ -127,7 +127,7 @@ struct platform {
 	_Atomic int receiver; /* 1 + worker that sleeps on the listener */
 	uint32_t busy_polls, streak_needed;
 	uint64_t polled_at_entry;
-	bool closing;
+	bool closing, many_workers;
 	struct platform_stats stats;
 };
 
@@ -143,6 +143,7 @@ int map_slot(struct pl_thread *t);
 
 /* listener.c */
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
+bool spin_for_event(struct pl_thread *t);
 bool drain_listener(struct platform *p);
 int scan_active(struct platform *p);
 void leave_polling(struct platform *p);

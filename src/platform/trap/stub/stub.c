@@ -281,12 +281,11 @@ static noreturn void serve(struct slot *s)
 /* ---- system calls ---- */
 
 /* Copy in what the table says that this call's pointers stand for. */
-static uint32_t prefetch(struct slot *s)
+static uint32_t prefetch(struct slot *s, uint32_t nr)
 {
-	uint32_t nr = s->line.nr, used = 0, n = 0;
+	const uint64_t args[8] = { s->regs.rdi, s->regs.rsi, s->regs.rdx, s->regs.r10, s->regs.r8, s->regs.r9, 0, 0 };
+	uint32_t used = 0, n = 0;
 
-	if (nr >= KPAGE_NR_PREFETCH)
-		return 0;
 	for (int i = 0; i < 2; i++) {
 		const volatile struct kpage_prefetch *p = &KPAGE->prefetch[nr][i];
 		uint32_t room = SLOT_BUF_SIZE - used;
@@ -294,13 +293,13 @@ static uint32_t prefetch(struct slot *s)
 
 		if (!p->kind)
 			break;
-		addr = s->line.args[p->arg & 7];
+		addr = args[p->arg & 7];
 		if (addr < 4096 || addr >= STUB_SLOTS)
 			continue;
 		if (p->kind == 1) {
 			len = (uint64_t)stub_strcopy((uint64_t)s->buf + used, addr, room < 4096 ? room : 4096);
 		} else {
-			uint64_t want = p->kind == 2 ? s->line.args[p->len_arg & 7] : p->size;
+			uint64_t want = p->kind == 2 ? args[p->len_arg & 7] : p->size;
 
 			if (want > (p->kind == 2 && p->size ? p->size : room))
 				continue;
@@ -322,20 +321,22 @@ static uint32_t prefetch(struct slot *s)
 	return n ? EV_PREFETCH : 0;
 }
 
-static inline uint32_t syscall_line(struct slot *s, uint32_t nr, uint32_t info)
+/* The line is written in one go, last: a worker that watches it takes it away between two stores that are far apart. */
+static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 {
-	s->line.nr = nr;
-	s->line.args[0] = s->regs.rdi;
-	s->line.args[1] = s->regs.rsi;
-	s->line.args[2] = s->regs.rdx;
-	s->line.args[3] = s->regs.r10;
-	s->line.args[4] = s->regs.r8;
-	s->line.args[5] = s->regs.r9;
+	uint64_t rdi = s->regs.rdi, rsi = s->regs.rsi, rdx = s->regs.rdx, r10 = s->regs.r10, r8 = s->regs.r8, r9 = s->regs.r9;
+
 	info |= EV_SYSCALL;
 	if (!(info & EV_COMPAT) && nr < KPAGE_NR_PREFETCH && KPAGE->prefetch[nr][0].kind)
-		info |= prefetch(s);
+		info |= prefetch(s, nr);
+	s->line.args[0] = rdi;
+	s->line.args[1] = rsi;
+	s->line.args[2] = rdx;
+	s->line.args[3] = r10;
+	s->line.args[4] = r8;
+	s->line.args[5] = r9;
+	s->line.nr = nr;
 	s->line.info = info;
-	return info;
 }
 
 void stub_patched(struct slot *s)
