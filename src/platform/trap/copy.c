@@ -119,7 +119,7 @@ ktime_t pl_space_cpu_time(struct pl_space *s)
 
 	if (!s->pid || clock_gettime((clockid_t)((~(unsigned)s->pid) << 3 | 2), &ts))
 		return s->cpu_time;
-	return s->cpu_time = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	return s->cpu_time = (ktime_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
 ktime_t pl_thread_cpu_time(struct pl_thread *t)
@@ -140,5 +140,5 @@ ktime_t pl_thread_cpu_time(struct pl_thread *t)
 	if (n <= 0)
 		return 0;
 	buf[n] = 0;
-	return sscanf(buf, "%lu", &ns) == 1 ? (ktime_t)ns : 0;
+	return sscanf(buf, "%lu", &ns) == 1 ? (ktime_t)ns - t->cpu_base : 0;
 }

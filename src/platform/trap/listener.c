@@ -449,6 +449,14 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 			return;
 	}
 
+	if (atomic_load_explicit(&p->npool, memory_order_relaxed) < POOL_MAX && !p->pool_wanted && !p->pool_failed && !p->closing &&
+	    (deadline == KTIME_MAX || deadline - ktime_mono() > NSEC_PER_MSEC)) {
+		if (!p->pool_fiber)
+			p->pool_fiber = fiber_create(p->sched, worker, "pool", pool_fill, p);
+		p->pool_wanted = true;
+		fiber_wake(p->pool_fiber);
+		return;
+	}
 	int none_yet = 0;
 
 	receiver = atomic_compare_exchange_strong(&p->receiver, &none_yet, worker + 1);

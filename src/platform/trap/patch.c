@@ -14,7 +14,7 @@
 #include "platform/trap/trap.h"
 #include <sys/mman.h>
 
-#define PATCH_AFTER 3 /* traps from one address before it is patched */
+#define PATCH_AFTER 10 /* traps from one address before it is patched: what patching costs, so that short-lived processes do not pay */
 
 struct patch_site_rec {
 	uint64_t id, off;

@@ -59,6 +59,7 @@ struct pl_space *space_alloc(struct platform *p)
 
 	s->p = p;
 	LIST_INIT(&s->threads);
+	LIST_INIT(&s->idle);
 	s->area_fd = memfd_create("bailey-slots", MFD_CLOEXEC);
 	if (s->area_fd < 0 || getrandom(&s->cookie, sizeof(s->cookie), 0) != sizeof(s->cookie)) {
 		if (s->area_fd >= 0)
@@ -137,33 +138,42 @@ struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t 
 	return t;
 }
 
+static void record_free_locked(struct pl_thread *t)
+{
+	handle_free_locked(t->p, t->handle);
+	LIST_REMOVE(t, space_link);
+	munmap(t->slot, SLOT_KERNEL_LEN);
+	free(t->snap);
+	free(t);
+}
+
 /* Take the thread out of everything. The space goes with its last one. */
 static void thread_free(struct pl_thread *t)
 {
 	struct platform *p = t->p;
 	struct pl_space *s = t->space;
+	struct pl_thread *i;
 	bool last;
 
 	mutex_lock(&p->lock);
-	handle_free_locked(p, t->handle);
 	if (t->active_at) {
 		p->active[t->active_at - 1] = p->active[p->nactive - 1];
 		p->active[t->active_at - 1]->active_at = t->active_at;
 		p->nactive--;
 	}
-	LIST_REMOVE(t, space_link);
+	record_free_locked(t);
 	last = --s->nthreads == 0;
-	if (last && s->pid && !s->dead && !s->killed) {
-		s->cpu_time = 0;
-		s->killed = true;
-		kill(s->pid, SIGKILL);
+	if (last) {
+		while ((i = LIST_FIRST(&s->idle)))
+			record_free_locked(i);
+		if (s->pid && !s->dead && !s->killed) {
+			s->killed = true;
+			kill(s->pid, SIGKILL);
+		}
 	}
 	if (last && s->hashed)
 		last = false; /* reap() frees it */
-	munmap(t->slot, SLOT_KERNEL_LEN);
 	mutex_unlock(&p->lock);
-	free(t->snap);
-	free(t);
 	if (last)
 		space_free(s);
 }
@@ -212,7 +222,8 @@ static void inherit(struct pl_thread *t, struct pl_thread *child)
 	child->regs_cached = child->regs_dirty = true;
 }
 
-int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread)
+/* A space forked from the zygote. */
+static int space_spawn(struct platform *p, struct pl_thread **out)
 {
 	struct pl_space *s = space_alloc(p);
 	struct pl_thread *t;
@@ -236,12 +247,60 @@ int pl_space_create(struct platform *p, struct pl_space **space, struct pl_threa
 		thread_free(t);
 		return err;
 	}
+	t->fiber = NULL;
 	t->regs.cs = 0x33;
 	t->regs.ss = 0x2b;
 	t->regs.eflags = 0x202;
 	t->regs_cached = t->regs_dirty = true;
 	t->set_fs = true; /* the zygote's are nobody's business */
-	*space = s;
+	*out = t;
+	return 0;
+}
+
+void pool_fill(void *arg)
+{
+	struct platform *p = arg;
+
+	for (;;) {
+		struct pl_thread *t;
+
+		while (!p->pool_wanted)
+			fiber_park(PARK_UNINTERRUPTIBLE, KTIME_MAX);
+		p->pool_wanted = false;
+		while (atomic_load(&p->npool) < POOL_MAX && !p->pool_failed) {
+			if (space_spawn(p, &t)) {
+				p->pool_failed = true; /* until somebody finds out how things are for himself */
+				break;
+			}
+			mutex_lock(&p->lock);
+			p->pool[p->npool++] = t;
+			mutex_unlock(&p->lock);
+		}
+	}
+}
+
+int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread)
+{
+	struct pl_thread *t = NULL;
+	int err = 0;
+
+	mutex_lock(&p->lock);
+	while (!t && p->npool) {
+		t = p->pool[--p->npool];
+		if (thread_is_dead(t)) {
+			mutex_unlock(&p->lock);
+			thread_free(t);
+			mutex_lock(&p->lock);
+			t = NULL;
+		}
+	}
+	mutex_unlock(&p->lock);
+	if (!t)
+		err = space_spawn(p, &t);
+	if (err)
+		return err;
+	p->pool_failed = false;
+	*space = t->space;
 	*thread = t;
 	return 0;
 }
@@ -275,11 +334,61 @@ int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread
 	return 0;
 }
 
+/* A host thread whose guest thread has ended takes over: no host call is needed for it. */
+static struct pl_thread *recycle(struct pl_thread *t)
+{
+	struct pl_space *s = t->space;
+	struct pl_thread *c, clean = { 0 };
+	size_t n = pl_xsave_size(t->p);
+	void *fp;
+
+	if (!s->nidle || !(fp = malloc(n)))
+		return NULL;
+	if (pl_get_xsave(t, fp, n) < 0) {
+		free(fp);
+		return NULL;
+	}
+	mutex_lock(&t->p->lock);
+	c = LIST_FIRST(&s->idle);
+	if (c) {
+		LIST_REMOVE(c, space_link);
+		s->nidle--;
+		clean.p = c->p;
+		clean.space = s;
+		clean.slot = c->slot;
+		clean.index = c->index;
+		clean.handle = c->handle;
+		clean.nid = c->nid;
+		clean.tid = c->tid;
+		clean.snap = c->snap;
+		clean.orders_sent = c->orders_sent;
+		clean.need_full = true;
+		*c = clean;
+		LIST_INSERT_HEAD(&s->threads, c, space_link);
+		s->nthreads++;
+	}
+	mutex_unlock(&t->p->lock);
+	if (c) {
+		inherit(t, c);
+		pl_set_fs_base(c, c->regs.fs_base);
+		pl_set_xsave(c, fp, n);
+		c->cpu_base = pl_thread_cpu_time(c);
+	}
+	free(fp);
+	return c;
+}
+
 int pl_thread_clone(struct pl_thread *t, struct pl_thread **thread)
 {
-	struct pl_thread *c = thread_alloc(t->p, t->space, UINT32_MAX);
+	struct pl_thread *c = recycle(t);
 	int err;
 
+	t->p->stats.clones++;
+	if (c) {
+		*thread = c;
+		return 0;
+	}
+	c = thread_alloc(t->p, t->space, UINT32_MAX);
 	if (!c)
 		return -EAGAIN;
 	inherit(t, c);
@@ -288,7 +397,6 @@ int pl_thread_clone(struct pl_thread *t, struct pl_thread **thread)
 		thread_free(c);
 		return err;
 	}
-	t->p->stats.clones++;
 	*thread = c;
 	return 0;
 }
@@ -300,20 +408,33 @@ void pl_thread_attach(struct pl_thread *t, struct fiber *f)
 	mutex_unlock(&t->p->lock);
 }
 
-/* The host's thread-group leader is kept asleep instead of ending: copies name the process by it. Either way the stub must
- * first sleep in a notification that we know, lest it comes with a handle that nobody knows any more. */
+/* The host thread is kept asleep for the next guest thread; beyond a number of those it ends, but for the host's thread-group
+ * leader, by which copies name the process. Either way the stub must first sleep in a notification that we know, lest it comes
+ * with a handle that nobody knows any more. */
 void pl_thread_destroy(struct pl_thread *t)
 {
 	struct pl_space *s = t->space;
 	struct platform *p = t->p;
 
-	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && want_nid(t) == 0 && t->tid != s->pid) {
-		t->fiber = NULL;
-		thread_go(t, ANS_EXIT, 0);
+	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && want_nid(t) == 0) {
 		mutex_lock(&p->lock);
-		s->free_index = xrealloc(s->free_index, (s->nfree + 1) * sizeof(*s->free_index));
-		s->free_index[s->nfree++] = t->index;
+		t->fiber = NULL;
+		if (t->nid && !t->hello && s->nthreads > 1 && (s->nidle < IDLE_MAX || t->tid == s->pid)) {
+			LIST_REMOVE(t, space_link);
+			LIST_INSERT_HEAD(&s->idle, t, space_link);
+			s->nthreads--;
+			s->nidle++;
+			mutex_unlock(&p->lock);
+			return;
+		}
 		mutex_unlock(&p->lock);
+		if (t->tid != s->pid) {
+			thread_go(t, ANS_EXIT, 0);
+			mutex_lock(&p->lock);
+			s->free_index = xrealloc(s->free_index, (s->nfree + 1) * sizeof(*s->free_index));
+			s->free_index[s->nfree++] = t->index;
+			mutex_unlock(&p->lock);
+		}
 	}
 	thread_free(t);
 }

@@ -23,6 +23,8 @@
 
 #define MAX_WORKERS 64
 #define SPACE_HASH 1024
+#define POOL_MAX 2
+#define IDLE_MAX 16 /* per space */
 #define STREAK 16 /* calls of a thread in a row without blocking before a worker polls */
 /* Nothing in the kernel waits for a guest longer than this. */
 #define STUB_PATIENCE (10 * NSEC_PER_SEC)
@@ -44,7 +46,8 @@ struct pl_thread {
 	bool hello;	      /* nid is the HELLO */
 	uint32_t clone_ordered; /* ANS_FORK or ANS_THREAD until its notification has been let through */
 	_Atomic int phase;
-	LIST_ENTRY(pl_thread) space_link;
+	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
+	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
 
 	_Atomic bool kick;    /* any thread */
 	_Atomic int64_t kicked_at;
@@ -76,7 +79,9 @@ struct pl_space {
 	uint64_t cookie;    /* immutable: knows the threads of this space; never shown to another */
 	pid_t pid;	    /* set once by HELLO, before the space is handed out */
 	/* platform.lock */
-	LIST_HEAD(, pl_thread) threads;
+	LIST_HEAD(pl_thread_list, pl_thread) threads;
+	struct pl_thread_list idle; /* host threads whose guest threads ended, asleep, ready for the next ones */
+	unsigned nidle;
 	LIST_ENTRY(pl_space) hash_link;
 	unsigned nthreads;
 	bool hashed, killed, dead;
@@ -104,6 +109,11 @@ struct platform {
 	pid_t zygote_pid; /* and process group of all stubs */
 	struct pl_thread *zygote;
 	struct sleeplock zygote_lock;
+	/* ready spaces for exec; filled by a fiber when a worker would sleep. lock */
+	struct pl_thread *pool[POOL_MAX];
+	_Atomic uint32_t npool;
+	struct fiber *pool_fiber;
+	bool pool_wanted, pool_failed;
 	uint64_t xfeatures;
 	size_t xsave_size; /* without MAGIC2 */
 	struct pl_host_vdso vdso;
@@ -159,6 +169,8 @@ void space_unref_locked(struct pl_space *s, struct pl_space **gone);
 void space_free(struct pl_space *s);
 struct pl_space *space_by_pid_locked(struct platform *p, pid_t pid);
 void space_hash_locked(struct pl_space *s);
+
+void pool_fill(void *platform); /* a fiber */
 
 /* run.c */
 int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value); /* one answer that stays in the stub; 0, -EIO dead, or an order's -errno */
