@@ -200,7 +200,7 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 		tg->leader = c;
 		tg->pid = c->pid;
 		pid_get(c->pid);
-		tg->is_init = c->pid->numbers[c->pid->level].nr == 1 && !pid_ns_of(c->pid)->init;
+		tg->is_init = tg->immune = c->pid->numbers[c->pid->level].nr == 1 && !pid_ns_of(c->pid)->init;
 		c->parent = a->flags & CLONE_PARENT ? t->tg->leader->parent : t;
 		tg->termination_signal = a->flags & CLONE_PARENT ? t->tg->termination_signal : a->exit_signal;
 		tg->has_child_subreaper = t->tg->child_subreaper || t->tg->has_child_subreaper;

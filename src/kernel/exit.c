@@ -184,6 +184,9 @@ static struct task *find_reaper(struct task *t)
 				return r;
 		}
 	}
+	/* Outside of a sandbox they would go to the host's init, which the program never sees: nobody's children, reaped by the kernel. */
+	if (init && !init->tg->immune && !init->tg->child_subreaper)
+		return NULL;
 	return init;
 }
 

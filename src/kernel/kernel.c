@@ -136,6 +136,7 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	tg->pid = t->pid;
 	pid_get(t->pid);
 	tg->is_init = t->pid->numbers[0].nr == 1;
+	tg->immune = o->immune;
 	tg->leader = t;
 	tg->termination_signal = SIGCHLD;
 	TAILQ_INSERT_TAIL(&tg->tasks, t, tg_link);

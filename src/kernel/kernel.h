@@ -85,6 +85,7 @@ struct process_options { /* kernel_create_process: strings and vectors are copie
 	struct fd_table *fdt;	       /* counted reference taken over */
 	struct mount_namespace *mnt_ns; /* borrowed */
 	bool foreground_tty;	       /* make fd 0's tty its controlling terminal */
+	bool immune;		       /* as every other init: no signal without a handler, and it reaps orphans. Else it is as under a shell */
 	uint64_t rlimits[16][2];       /* soft, hard; as from prlimit(2) */
 };
 /* The first process (init of the root PID namespace). It starts at kernel_start(). 0 or -errno (ENOENT, EACCES, ENOEXEC...). Runs on a fiber. */

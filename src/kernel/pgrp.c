@@ -104,7 +104,7 @@ static bool would_be_orphaned(struct process_group *pg, struct thread_group *ign
 	LIST_FOREACH(m, &pg->members, link) {
 		struct thread_group *tg = m->tg;
 		struct task *parent = tg->leader->parent;
-		if (tg == ignored || tg_is_gone(tg) || !parent || parent->tg == tg->kernel->init || !parent->tg->pgrp)
+		if (tg == ignored || tg_is_gone(tg) || !parent || !parent->tg->pgrp)
 			continue;
 		if (parent->tg->pgrp != pg && parent->tg->pgrp->session == pg->session)
 			return false;
@@ -128,7 +128,7 @@ static bool has_stopped_job(struct process_group *pg)
 int tg_send_outside_signal(struct thread_group *tg, const siginfo_k *info)
 {
 	int r = 0, sig = info->si_signo;
-	if (!tg->is_init || pid_ns_of(tg->pid)->level > 0 || info->si_code != SI_KERNEL)
+	if (!tg->immune || pid_ns_of(tg->pid)->level > 0 || info->si_code != SI_KERNEL)
 		return tg_send_signal(tg, info);
 	struct task *leader = tg->leader;
 	signal_lock(leader);

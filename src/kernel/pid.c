@@ -183,6 +183,8 @@ int task_ppid(struct task *t, struct pid_namespace *ns)
 {
 	guard(mutex)(&t->kernel->tasks.lock);
 	struct task *leader = t->tg->leader;
+	if (leader && !leader->parent && !leader->tg->is_init && ns->level == 0)
+		return 1; /* an orphan without a reaper: see find_reaper() */
 	return leader && leader->parent ? pid_nr(leader->parent->tg->pid, ns) : 0;
 }
 

@@ -151,7 +151,7 @@ static bool sig_ignored(struct task *t, int sig, bool force)
 		return false;
 	if (t->tracer && sig != SIGKILL)
 		return false;
-	if (tg->is_init && tg->sighand->action[sig].handler == 0 && !(force && sig_kernel_only(sig)) && t->forced_sig != sig)
+	if (tg->immune && tg->sighand->action[sig].handler == 0 && !(force && sig_kernel_only(sig)) && t->forced_sig != sig)
 		return true;
 	return sig_handler_ignores(tg, sig);
 }
@@ -235,7 +235,7 @@ static void complete_signal(struct task *t, int sig, bool group)
 	/* A sure death needs no thread to come and find it: it must also reach those that sleep in a killable way. */
 	if (handler == 0 && !(SIGMASK(sig) & (sig_mask_default_ignore | sig_mask_stop | sig_mask_core)) &&
 	    !(p->real_blocked & SIGMASK(sig)) && (sig == SIGKILL || !p->tracer) &&
-	    (sig == SIGKILL || !tg->is_init || p->forced_sig == sig)) {
+	    (sig == SIGKILL || !tg->immune || p->forced_sig == sig)) {
 		tg_start_exit_locked(tg, sig, NULL);
 		return;
 	}

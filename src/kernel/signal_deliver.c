@@ -130,7 +130,7 @@ static int get_signal(struct task *t, siginfo_k *info, struct sigaction_k *ka)
 		}
 		if (SIGMASK(sig) & sig_mask_default_ignore)
 			continue;
-		if (tg->is_init && !forced && sig != SIGKILL && sig != SIGSTOP)
+		if (tg->immune && !forced && sig != SIGKILL && sig != SIGSTOP)
 			continue;
 		if (SIGMASK(sig) & sig_mask_stop) {
 			if (sig != SIGSTOP) {

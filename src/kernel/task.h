@@ -116,6 +116,7 @@ struct thread_group {
 	struct kernel *kernel;
 	struct pid *pid;		/* counted, immutable: the process id (it outlives a leader that exec replaces) */
 	bool is_init;			/* the first process of its PID namespace; immutable */
+	bool immune;			/* an init that signals without a handler do not reach; immutable */
 	/* task_set.lock */
 	TAILQ_HEAD(, task) tasks;
 	struct task *leader;
