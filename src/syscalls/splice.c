@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* splice.c: sendfile(2), splice(2), tee(2), vmsplice(2), copy_file_range(2): all through kernel memory. */
+#include "fs/host/hostfd.h"
 #include "fs/pipe/pipe.h"
 #include "syscalls/names.h"
 #include <fcntl.h>
@@ -281,6 +282,8 @@ long sys_copy_file_range(struct task *t, const struct syscall_args *a)
 		n = -EXDEV;
 	else if (ipos < 0 || opos < 0)
 		n = -EINVAL;
+	else if ((!a->a[1] && ipos >= HOSTFD_POS) || (!a->a[3] && opos >= HOSTFD_POS))
+		n = -EXDEV; /* an inherited descriptor goes by the host's position: the caller reads and writes instead */
 	else if (len > INT64_MAX || add_overflow(ipos, (int64_t)len, &iend) || add_overflow(opos, (int64_t)len, &oend))
 		n = -EOVERFLOW;
 	if (n)
