@@ -2,6 +2,7 @@
 /* socket.c: sockets as files, and the options that every family shares. */
 #include "net/socket.h"
 #include <linux/sockios.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
@@ -81,6 +82,80 @@ static long sock_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	return s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOIOCTLCMD;
 }
 
+/* ---- signal-driven I/O ----
+ * An entry of its own on the socket's wait queue notes what became ready; the signal is sent from a timer that is due at once, because
+ * the entry runs below the locks that signals need. */
+struct sock_async {
+	struct wait_entry entry;
+	struct wait_queue *wq;
+	struct ktimer timer;
+	struct file *file; /* borrowed: file_put switches O_ASYNC off first */
+	_Atomic unsigned keys;
+};
+
+static bool sock_async_wake(struct wait_entry *e, unsigned key)
+{
+	struct sock_async *a = container_of(e, struct sock_async, entry);
+	if (!atomic_fetch_or(&a->keys, key ? key : EPOLLIN | EPOLLOUT))
+		ktimer_start(&a->timer, 0);
+	return false;
+}
+
+static void sock_async_fire(struct ktimer *t)
+{
+	struct sock_async *a = container_of(t, struct sock_async, timer);
+	unsigned keys = atomic_exchange(&a->keys, 0);
+	if (!vfs_hooks.kill_fasync)
+		return;
+	if (keys & EPOLLPRI)
+		vfs_hooks.kill_fasync(a->file, POLL_PRI);
+	if (keys & EPOLLHUP)
+		vfs_hooks.kill_fasync(a->file, POLL_HUP);
+	else if (keys & (EPOLLIN | EPOLLRDHUP))
+		vfs_hooks.kill_fasync(a->file, POLL_IN);
+	if (keys & EPOLLOUT)
+		vfs_hooks.kill_fasync(a->file, POLL_OUT);
+}
+
+struct async_table {
+	struct poll_table pt;
+	struct sock_async *async;
+};
+
+static void sock_async_queue(struct poll_table *pt, struct file *f, struct wait_queue *wq)
+{
+	struct sock_async *a = container_of(pt, struct async_table, pt)->async;
+	if (a->wq)
+		return;
+	a->wq = wq;
+	wait_queue_add(wq, &a->entry);
+}
+
+static int sock_fasync(struct file *f, bool on)
+{
+	struct socket *s = f->private;
+	struct sock_async *a;
+	if (vfs_hooks.fasync_set)
+		vfs_hooks.fasync_set(f, on);
+	guard(sleeplock)(&f->inode->lock);
+	if (on && !s->async) {
+		a = new(struct sock_async);
+		a->file = f;
+		a->entry.func = sock_async_wake;
+		ktimer_init(&a->timer, current->kernel->sched, sock_async_fire);
+		struct async_table t = { { sock_async_queue, EPOLLIN | EPOLLOUT | EPOLLPRI }, a };
+		s->ops->poll(s, f, &t.pt);
+		s->async = a;
+	} else if (!on && (a = s->async)) {
+		s->async = NULL;
+		if (a->wq)
+			wait_queue_del(a->wq, &a->entry);
+		ktimer_cancel_sync(&a->timer);
+		free(a);
+	}
+	return 0;
+}
+
 static void sock_release(struct file *f)
 {
 	struct socket *s = f->private;
@@ -94,6 +169,7 @@ static const struct file_ops socket_file_ops = {
 	.write = sock_write,
 	.poll = sock_poll,
 	.ioctl = sock_ioctl,
+	.fasync = sock_fasync,
 	.release = sock_release,
 	.stream = true,
 };

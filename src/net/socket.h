@@ -12,6 +12,7 @@
 #define SOCKET_CONTROL_MAX (128 * 1024) /* bytes of control data in one message */
 
 struct socket;
+struct sock_async;
 /* One message on its way. Addresses and control data are in kernel memory. */
 struct kmsg {
 	struct iov_iter *iter;
@@ -49,6 +50,7 @@ struct socket {
 	struct file *file;   /* borrowed; NULL until there is one */
 	ktime_t rcvtimeo, sndtimeo; /* ns; KTIME_MAX: none */
 	bool passcred;
+	struct sock_async *async; /* owned; O_ASYNC: inode.lock of the file */
 };
 struct socket_family {
 	int family;
