@@ -7,6 +7,9 @@
 #include "platform/platform.h"
 #include "sched/sched.h"
 
+/* Let the platform rewrite system call sites in private file text. Once, after platform_create (mm/patch.c). */
+void mm_allow_patching(struct platform *p);
+
 /* ---- what can be mapped ---- */
 struct mappable;
 struct mappable_ops {
@@ -88,6 +91,9 @@ int64_t mm_munmap(struct mm *mm, uaddr_t addr, uint64_t len);
 int64_t mm_mprotect(struct mm *mm, uaddr_t addr, uint64_t len, int prot);
 int64_t mm_mremap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len, int flags, uaddr_t new_addr);
 int64_t mm_madvise(struct mm *mm, uaddr_t addr, uint64_t len, int advice);
+/* shmdt(2): unmap the mapping, in all its pieces, that begins at addr and maps something with these ops from its offset 0. */
+int64_t mm_detach(struct mm *mm, uaddr_t addr, const struct mappable_ops *ops);
+int64_t mm_remap_file_pages(struct mm *mm, uaddr_t start, uint64_t size, int prot, uint64_t pgoff, int flags);
 int64_t mm_brk(struct mm *mm, uaddr_t brk);
 int64_t mm_mincore(struct mm *mm, uaddr_t addr, uint64_t len, uaddr_t vec);
 int64_t mm_msync(struct mm *mm, uaddr_t addr, uint64_t len, int flags);

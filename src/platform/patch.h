@@ -2,10 +2,9 @@
 /* patch.h: patched call sites: what the platform asks mm for.
  *
  * A system call site that trapped a few times is rewritten to jump into the stub, which costs a quarter of a trap. The guest's
- * VMAs do not change: the patched page is a private copy of the file's page in the same host mapping. mm must keep guests out
- * of [PL_PATCH_START, PL_PATCH_END): it is never chosen for a mapping without MAP_FIXED, and what asks for it (munmap,
- * mprotect, mremap, MAP_FIXED) is treated as if nothing could be mapped there (-ENOMEM); an executable whose segments need the
- * range calls platform_patch_off() for its space before they are mapped. */
+ * VMAs do not change: the patched page is a private copy of the file's page in the same host mapping. Table and trampolines lie
+ * in [PL_PATCH_START, PL_PATCH_END) of each space, where guests rarely map anything; an order that touches the range puts all
+ * sites of the space back first, and the space is not patched again. mm need not know. */
 #ifndef BAILEY_PLATFORM_PATCH_H
 #define BAILEY_PLATFORM_PATCH_H
 #include "platform/platform.h"

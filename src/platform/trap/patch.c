@@ -61,6 +61,8 @@ static uint32_t site_index(struct platform *p, uint64_t id, uint64_t off)
 	return k;
 }
 
+static uint64_t jump_bytes(uint32_t index) { return 0x2524ffUL | (uint64_t)((PATCH_TABLE + 8 * index) & 0xffff) << 24; }
+
 /* Rewrite the site whose syscall instruction ends at ret. */
 static void patch_site(struct pl_thread *t, uint64_t ret)
 {
@@ -68,7 +70,7 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	struct pl_space *s = t->space;
 	uint64_t site = ret - 7, id, off, value = 0;
 	uint8_t b[8], tramp[PATCH_TRAMP_SIZE];
-	uint32_t nr, k, table;
+	uint32_t nr, k;
 
 	if ((site - 1) / GUEST_PAGE_SIZE != (ret - 1) / GUEST_PAGE_SIZE || !p->patch_ops->text(p->patch_arg, t, site, &id, &off) ||
 	    pl_space_read(s, b, site - 1, sizeof(b)) != sizeof(b))
@@ -83,7 +85,6 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	k = site_index(p, id, off);
 	if (!k)
 		return;
-	table = PATCH_TABLE + 8 * k;
 	memset(tramp, 0xcc, sizeof(tramp));
 	tramp[0] = 0xb8;
 	memcpy(tramp + 1, &nr, 4);
@@ -97,14 +98,46 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	if (pl_space_write(s, PATCH_TRAMP + k * PATCH_TRAMP_SIZE, tramp, sizeof(tramp)) != sizeof(tramp))
 		return;
 	t->slot->patch_addr = site;
-	t->slot->patch_bytes = 0x2524ffUL | (uint64_t)(table & 0xffff) << 24;
+	t->slot->patch_bytes = jump_bytes(k);
 	uint32_t streak = t->streak;
 
 	if (exchange(t, ANS_PATCH, &value) || value)
 		log_debug("patching %#lx: %ld", site, (long)value);
-	else
+	else {
 		p->stats.sites++;
+		s->patched = xrealloc(s->patched, (s->npatched + 1) * sizeof(*s->patched));
+		s->patched[s->npatched].site = site;
+		s->patched[s->npatched].nr = nr;
+		s->patched[s->npatched++].index = k;
+	}
 	t->streak = streak;
+}
+
+/* The guest is about to map, unmap or protect something where table and trampolines are: put its code back as it was. A thread
+ * that is inside a trampoline at this very moment is lost; it takes a guest that maps fixed addresses there while it makes calls. */
+void patch_undo(struct pl_thread *t)
+{
+	struct pl_space *s = t->space;
+
+	s->gs_used = true;
+	while (s->npatched) {
+		uint64_t site = s->patched[--s->npatched].site, now = 0, value;
+
+		if (pl_space_read(s, &now, site, 5) != 5 || now != jump_bytes(s->patched[s->npatched].index))
+			continue; /* the text went long ago */
+		t->slot->patch_addr = site;
+		t->slot->patch_bytes = 0xb8UL | (uint64_t)s->patched[s->npatched].nr << 8;
+		exchange(t, ANS_PATCH, &value);
+	}
+}
+
+void patch_inherit(struct pl_space *child, const struct pl_space *parent)
+{
+	if (!parent->npatched)
+		return;
+	child->patched = xcalloc(parent->npatched, sizeof(*child->patched));
+	memcpy(child->patched, parent->patched, parent->npatched * sizeof(*child->patched));
+	child->npatched = parent->npatched;
 }
 
 void patch_trapped(struct pl_thread *t)

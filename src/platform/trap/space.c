@@ -76,6 +76,7 @@ void space_free(struct pl_space *s)
 		close(s->area_fd);
 	free(s->free_index);
 	free(s->traps);
+	free(s->patched);
 	free(s);
 }
 
@@ -317,6 +318,7 @@ int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread
 	if (!s)
 		return -ENOMEM;
 	s->gs_used = t->space->gs_used;
+	patch_inherit(s, t->space);
 	c = thread_alloc(t->p, s, t->index);
 	if (!c) {
 		space_free(s);

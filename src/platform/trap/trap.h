@@ -89,6 +89,8 @@ struct pl_space {
 	uint32_t area_slots; /* what the area's size allows */
 	uint32_t next_index, nfree, *free_index; /* slots given back, oldest first */
 	struct { uint64_t rip; uint32_t count; } *traps; /* TRAP_COUNTERS; owned; own threads' fibers */
+	uint32_t npatched; /* own threads' fibers */
+	struct { uint64_t site; uint32_t nr, index; } *patched; /* owned */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
 	ktime_t cpu_time;    /* at death */
 };
@@ -181,6 +183,8 @@ int want_nid(struct pl_thread *t); /* 0 or -EIO */
 #define TRAP_COUNTERS 64
 void patch_init(struct platform *p);
 void patch_trapped(struct pl_thread *t); /* in a system call that trapped */
+void patch_undo(struct pl_thread *t);
+void patch_inherit(struct pl_space *child, const struct pl_space *parent);
 uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip);
 
 static inline bool thread_is_dead(struct pl_thread *t) { return READ_ONCE(t->space->dead) || READ_ONCE(t->space->killed) || t->died; }
