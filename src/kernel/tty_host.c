@@ -323,6 +323,7 @@ static int console_fstat_file(struct tty *t, unsigned flags, struct file **out)
 	f->inode->rdev = tty_dev(t);
 	f->flags |= O_NOCTTY;
 	r = tty_open_slave(t, f);
+	f->flags &= ~O_NOCTTY;
 	if (r) {
 		file_put(f);
 		return r;

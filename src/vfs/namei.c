@@ -654,6 +654,7 @@ static int open_path(const struct path *p, unsigned flags, bool created, struct 
 	struct file *f = file_alloc_raw(p, flags);
 	if (!f)
 		return -ENFILE;
+	f->flags |= flags & O_NOCTTY;
 	int ret = do_dentry_open(f);
 	if (!ret && (flags & O_TRUNC) && !(flags & O_PATH)) {
 		if (!(f->mode & FMODE_WRITE))

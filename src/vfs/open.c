@@ -31,6 +31,7 @@ int do_dentry_open(struct file *f)
 			ret = i->ops->open(i, f);
 	} else {
 		ret = special_open(i, f);
+		f->flags &= ~O_NOCTTY; /* the opening's, not the file's */
 	}
 	if (ret) {
 		f->ops = &no_ops; /* a failed open is not released */
