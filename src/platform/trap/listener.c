@@ -309,7 +309,7 @@ void leave_polling(struct platform *p)
 	/* A phase that served little cost more than it gave (bursts, or a loaded host that lets the stub wait): be slower to start
 	 * the next one. */
 	if (p->stats.polled - p->polled_at_entry < 256)
-		p->streak_needed = MIN(p->streak_needed * 2, 8192U);
+		p->streak_needed = MIN(p->streak_needed * 2, 1024U);
 	else
 		p->streak_needed = STREAK;
 	scan_active(p);
