@@ -68,6 +68,7 @@ static int first_context(struct kernel *k, struct task *t, const struct process_
 	mount_ns_root(o->mnt_ns, &root);
 	t->fs = fs_context_create(&root);
 	path_put(&root);
+	t->fs->umask = o->umask;
 	task_set_fiber_context(t, fiber_self());
 	if (o->cwd) {
 		int r = path_lookup(AT_FDCWD_, o->cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &cwd);
@@ -99,6 +100,9 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	struct task *t = task_alloc(k);
 	struct thread_group *tg = tg_alloc(k, sighand_alloc());
 	t->tg = tg;
+	for (int sig = 1; sig <= 64; sig++)
+		if (o->ignored >> (sig - 1) & 1)
+			tg->sighand->action[sig].handler = (uint64_t)(uintptr_t)SIG_IGN;
 	rlimits_default(tg);
 	for (int i = 0; i < RLIM_NLIMITS && i < 16; i++)
 		if (o->rlimits[i][0] || o->rlimits[i][1]) {

@@ -86,6 +86,8 @@ struct process_options { /* kernel_create_process: strings and vectors are copie
 	struct mount_namespace *mnt_ns; /* borrowed */
 	bool foreground_tty;	       /* make fd 0's tty its controlling terminal */
 	bool immune;		       /* as every other init: no signal without a handler, and it reaps orphans. Else it is as under a shell */
+	uint64_t ignored;	       /* signals that it ignores from the start: bit 0 is signal 1 */
+	uint32_t umask;
 	uint64_t rlimits[16][2];       /* soft, hard; as from prlimit(2) */
 };
 /* The first process (init of the root PID namespace). It starts at kernel_start(). 0 or -errno (ENOENT, EACCES, ENOEXEC...). Runs on a fiber. */
