@@ -238,6 +238,12 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 	return 0;
 }
 
+/* At once, not with the answer of the call: the child may look at it, or write it, before the parent goes on. */
+static int put_int_now(struct task *t, uaddr_t addr, int val)
+{
+	return mm_write(t->mm, addr, &val, sizeof(val)) == sizeof(val) ? 0 : -EFAULT;
+}
+
 static long do_clone(struct task *t, const struct clone_args_k *a)
 {
 	struct kernel *k = t->kernel;
@@ -285,7 +291,7 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 		r = pidfd_file(c->pid, O_RDWR | (thread ? PIDFD_THREAD_FLAG : 0), &f);
 		if (!r) {
 			pidfd = fd_install(t->fdt, f, true);
-			r = pidfd < 0 ? pidfd : put_user(pidfd, a->pidfd);
+			r = pidfd < 0 ? pidfd : put_int_now(t, a->pidfd, pidfd);
 		}
 		if (r)
 			goto fail;
@@ -296,7 +302,7 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 		goto fail;
 	}
 	if (a->flags & CLONE_PARENT_SETTID)
-		(void)put_user(nr, a->parent_tid);
+		(void)put_int_now(t, a->parent_tid, nr); /* as Linux: a bad pointer is not reported */
 	refcount_get(&c->ref); /* the fiber's */
 	r = link_task(c, t, tg, a);
 	if (r) {
