@@ -54,15 +54,14 @@ static long band_of(int code)
 	return 0;
 }
 
-void kill_fasync(struct file *f, int code)
+/* fd: si_fd; -2: as O_ASYNC was switched on with. */
+void send_sigio(struct file *f, int fd, int code)
 {
 	siginfo_k info = { 0 };
 	struct pid *pid;
 	kuid_t uid, euid;
-	int type, sig, fd;
+	int type, sig;
 
-	if (!(atomic_load_explicit(&f->flags, memory_order_relaxed) & O_ASYNC))
-		return;
 	{
 		guard(mutex)(&f->owner_lock);
 		pid = f->owner_pid;
@@ -73,7 +72,8 @@ void kill_fasync(struct file *f, int code)
 		sig = f->owner_sig;
 		uid = f->owner_uid;
 		euid = f->owner_euid;
-		fd = f->fasync ? f->fasync->fd : -1;
+		if (fd == -2)
+			fd = f->fasync ? f->fasync->fd : -1;
 	}
 	info.si_signo = sig ? sig : SIGIO;
 	if (sig) {
@@ -113,6 +113,12 @@ void kill_fasync(struct file *f, int code)
 	pid_put(pid);
 }
 
+void kill_fasync(struct file *f, int code)
+{
+	if (atomic_load_explicit(&f->flags, memory_order_relaxed) & O_ASYNC)
+		send_sigio(f, -2, code);
+}
+
 static void hook_will_block(void)
 {
 	if (fiber_self() && fiber_context()->task)
@@ -135,5 +141,6 @@ void fasync_init(void)
 	vfs_hooks.send_sigpipe = hook_sigpipe;
 	vfs_hooks.fasync_set = fasync_set;
 	vfs_hooks.kill_fasync = kill_fasync;
+	vfs_hooks.send_sigio = send_sigio;
 	vfs_hooks.fasync_release = fasync_release;
 }

@@ -9,5 +9,6 @@ void fasync_set(struct file *f, bool on); /* O_ASYNC was switched; remembers the
 /* If f has O_ASYNC and an owner: SIGIO or F_SETSIG's signal. code: POLL_IN, POLL_OUT, POLL_MSG, POLL_ERR, POLL_PRI, POLL_HUP.
  * Takes owner_lock, task_set.lock and signal locks: callable under socket, pipe and tty locks. */
 void kill_fasync(struct file *f, int code);
+void send_sigio(struct file *f, int fd, int code); /* the same without O_ASYNC, and si_fd given */
 
 #endif

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fd.c: calls on descriptors: dup(2), fcntl(2), flock(2), ioctl(2), fsync(2), fallocate(2); and what vfs asks about the task. */
+#include "fs/anon/inotify.h"
 #include "syscalls/names.h"
 #include "vfs/locks.h"
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+
+#ifndef F_DUPFD_QUERY
+#define F_DUPFD_QUERY 1027
+#endif
+#ifndef F_CREATED_QUERY
+#define F_CREATED_QUERY 1028
+#endif
 
 /* ---- hooks of vfs ---- */
 
@@ -232,6 +240,13 @@ static long owner_by_number(struct task *t, struct file *f, int type, int nr)
 	return 0;
 }
 
+/* A lease and F_NOTIFY tell the process that asked, unless the file has an owner. */
+static void own_if_nobody_does(struct task *t, struct file *f)
+{
+	if (!READ_ONCE(f->owner_pid))
+		owner_by_number(t, f, OWNER_PID, task_tgid(t, task_pid_ns(t)));
+}
+
 static int owner_number(struct task *t, struct file *f, int *type)
 {
 	guard(mutex)(&f->owner_lock);
@@ -244,6 +259,7 @@ static int owner_number(struct task *t, struct file *f, int *type)
 static long do_fcntl(struct task *t, int fd, struct file *f, unsigned cmd, uint64_t arg)
 {
 	struct { int type, pid; } ex;
+	struct file *g;
 	int nr, type;
 
 	switch (cmd) {
@@ -299,9 +315,26 @@ static long do_fcntl(struct task *t, int fd, struct file *f, unsigned cmd, uint6
 		f->owner_sig = arg;
 		return 0;
 	case F_GETLEASE:
-		return F_UNLCK;
-	case F_SETLEASE: /* no leases: as on a file system that has none */
-		return (int)arg == F_UNLCK ? -EAGAIN : -EINVAL;
+		return vfs_getlease(f);
+	case F_SETLEASE:
+		nr = vfs_setlease(f, fd, (int)arg);
+		if (!nr && (int)arg != F_UNLCK)
+			own_if_nobody_does(t, f);
+		return nr;
+	case F_NOTIFY:
+		nr = dnotify_set(f, fd, t->fdt, arg);
+		if (!nr && (arg & ~DN_MULTISHOT))
+			own_if_nobody_does(t, f);
+		return nr;
+	case F_DUPFD_QUERY:
+		g = fd_get_raw(t->fdt, (int)arg);
+		if (!g)
+			return -EBADF;
+		nr = f == g;
+		file_put(g);
+		return nr;
+	case F_CREATED_QUERY:
+		return !!(f->mode & FMODE_CREATED);
 	}
 	return f->ops->fcntl ? f->ops->fcntl(f, cmd, arg) : -EINVAL;
 }

@@ -277,7 +277,10 @@ static int remove_name(int dfd, const char *name, bool isdir)
 	sleeplock_unlock(&di->lock);
 	if (gone) {
 		fsnotify(di, gone, last, IN_DELETE | (isdir ? IN_ISDIR : 0), 0);
-		fsnotify(NULL, gone, NULL, gone->nlink ? IN_ATTRIB : IN_DELETE_SELF | (isdir ? IN_ISDIR : 0), 0);
+		if (!isdir)
+			fsnotify(NULL, gone, NULL, IN_ATTRIB, 0); /* its number of links */
+		if (isdir || !gone->nlink)
+			fsnotify(NULL, gone, NULL, IN_DELETE_SELF, 0);
 		inode_put(gone);
 	}
 out:
@@ -452,11 +455,15 @@ unlock:
 	if (!ret && moved != replaced) {
 		static _Atomic uint32_t cookie;
 		uint32_t c = atomic_fetch_add(&cookie, 1) + 1, dirbit = S_ISDIR(moved->mode) ? IN_ISDIR : 0;
-		fsnotify(od->inode, moved, olast, IN_MOVED_FROM | dirbit, c);
+		fsnotify(od->inode, moved, olast, IN_MOVED_FROM | dirbit | (od == nd ? FS_RENAME_WITHIN : 0), c);
 		fsnotify(nd->inode, moved, nlast, IN_MOVED_TO | dirbit, c);
 		fsnotify(NULL, moved, NULL, IN_MOVE_SELF, 0);
-		if (replaced && !(flags & EXCHANGE))
-			fsnotify(NULL, replaced, NULL, replaced->nlink ? IN_ATTRIB : IN_DELETE_SELF, 0);
+		if (replaced && !(flags & EXCHANGE)) {
+			if (!S_ISDIR(replaced->mode))
+				fsnotify(NULL, replaced, NULL, IN_ATTRIB, 0);
+			if (S_ISDIR(replaced->mode) || !replaced->nlink)
+				fsnotify(NULL, replaced, NULL, IN_DELETE_SELF, 0);
+		}
 	}
 	inode_put(moved);
 	inode_put(replaced);

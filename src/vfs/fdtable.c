@@ -79,6 +79,8 @@ static int filp_close(struct fd_table *t, struct file *f)
 		ret = f->ops->flush(f);
 	if (f->inode && atomic_load_explicit(&f->inode->locks, memory_order_acquire))
 		locks_remove_posix(f->inode, t);
+	if (f->inode && unlikely(atomic_load_explicit(&f->inode->watches, memory_order_acquire)) && vfs_hooks.dnotify_flush)
+		vfs_hooks.dnotify_flush(f, t);
 	file_put(f);
 	return ret;
 }

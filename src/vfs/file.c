@@ -48,6 +48,8 @@ static __attribute__((noinline)) void file_free(struct file *f)
 		vfs_hooks.epoll_release(f);
 	if (inode && atomic_load_explicit(&inode->locks, memory_order_acquire))
 		locks_remove_file(f);
+	if (inode && unlikely(atomic_load_explicit(&inode->watches, memory_order_acquire)) && vfs_hooks.dnotify_flush)
+		vfs_hooks.dnotify_flush(f, NULL);
 	if ((f->flags & O_ASYNC) && f->ops && f->ops->fasync)
 		f->ops->fasync(f, false);
 	if (!(f->mode & FMODE_PATH) && f->ops)
@@ -60,6 +62,8 @@ static __attribute__((noinline)) void file_free(struct file *f)
 		f->owner_put(f->owner_pid);
 	if (f->mode & FMODE_WRITER)
 		inode_put_write(inode);
+	else if (f->mode & FMODE_READER)
+		atomic_fetch_sub(&inode->readcount, 1);
 	cred_put(f->cred);
 	path_put(&f->path);
 	free(f);

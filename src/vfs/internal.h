@@ -96,7 +96,23 @@ int may_delete(struct dentry *dir, struct dentry *victim, bool isdir);
 uint32_t apply_umask(uint32_t mode);
 
 /* ---- open files (open.c, file.c), locks.c ---- */
+struct file_lock;
+struct lease;
+struct file_lock_list { /* inode.locks: locks.c and lease.c */
+	struct mutex lock; /* RANK_FS */
+	TAILQ_HEAD(, file_lock) granted;
+	TAILQ_HEAD(, lease) leases;
+	struct wait_queue wait, lease_wait;
+};
+struct file_lock_list *locks_of(struct inode *i, bool make);
 void locks_free(struct inode *i);
+/* Somebody opens or truncates i: tell the holders of leases in the way, and wait for them. 0, -EWOULDBLOCK or -ERESTARTSYS */
+int lease_break(struct inode *i, unsigned flags /* O_ */);
+void lease_remove_file(struct file *f);
+static inline int break_lease(struct inode *i, unsigned flags)
+{
+	return unlikely(atomic_load(&i->locks)) ? lease_break(i, flags) : 0;
+}
 static inline void notify_file(struct file *f, uint32_t mask)
 {
 	if (unlikely(atomic_load_explicit(&vfs_watch_count, memory_order_relaxed)) && vfs_hooks.notify_file)

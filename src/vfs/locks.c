@@ -24,18 +24,13 @@ struct file_lock {
 	int pid;
 	int64_t start, end; /* end inclusive */
 };
-struct file_lock_list {
-	struct mutex lock; /* RANK_FS */
-	TAILQ_HEAD(, file_lock) granted;
-	struct wait_queue wait;
-};
 
 /* POSIX waiters of all kernels: owner waits for blocker. Short lists; used for EDEADLK only. */
 struct waiter { LIST_ENTRY(waiter) link; void *owner, *blocker; };
 static LIST_HEAD(, waiter) waiters = LIST_HEAD_INITIALIZER(waiters);
 static struct mutex deadlock_lock = { .rank = RANK_MAPPING };
 
-static struct file_lock_list *list_of(struct inode *i, bool make)
+struct file_lock_list *locks_of(struct inode *i, bool make)
 {
 	struct file_lock_list *l = atomic_load_explicit(&i->locks, memory_order_acquire), *n;
 
@@ -44,7 +39,9 @@ static struct file_lock_list *list_of(struct inode *i, bool make)
 	n = new(struct file_lock_list);
 	mutex_init(&n->lock, RANK_FS);
 	TAILQ_INIT(&n->granted);
+	TAILQ_INIT(&n->leases);
 	wait_queue_init(&n->wait);
+	wait_queue_init(&n->lease_wait);
 	if (!atomic_compare_exchange_strong(&i->locks, &l, n)) {
 		free(n);
 		return l;
@@ -134,7 +131,7 @@ static bool would_deadlock(void *owner, void *blocker)
 
 static int set_lock(struct inode *i, struct file_lock *w, bool wait)
 {
-	struct file_lock_list *l = list_of(i, w->type != F_UNLCK);
+	struct file_lock_list *l = locks_of(i, w->type != F_UNLCK);
 	struct wait_entry e;
 	struct waiter dw = { .owner = w->owner };
 	bool queued = false;
@@ -204,7 +201,7 @@ int vfs_flock(struct file *f, int op)
 	w.type = (op & ~LOCK_NB) == LOCK_SH ? F_RDLCK : (op & ~LOCK_NB) == LOCK_EX ? F_WRLCK : F_UNLCK;
 	if (w.type != F_UNLCK) {
 		/* A conversion gives up the old lock first; others may get in between, as flock(2) says. */
-		struct file_lock_list *l = list_of(f->inode, true);
+		struct file_lock_list *l = locks_of(f->inode, true);
 		struct file_lock *g, *old = NULL;
 		mutex_lock(&l->lock);
 		TAILQ_FOREACH(g, &l->granted, link)
@@ -234,7 +231,7 @@ int vfs_setlk(struct file *f, enum lock_kind kind, void *owner, int pid, int typ
 
 bool vfs_getlk(struct file *f, enum lock_kind kind, void *owner, int type, int64_t start, int64_t end, struct lock_info *out)
 {
-	struct file_lock_list *l = list_of(f->inode, false);
+	struct file_lock_list *l = locks_of(f->inode, false);
 	struct file_lock w = { .kind = kind, .owner = owner, .type = type, .start = start, .end = end };
 
 	if (!l)
@@ -249,7 +246,7 @@ bool vfs_getlk(struct file *f, enum lock_kind kind, void *owner, int type, int64
 
 static void drop(struct inode *i, bool (*match)(const struct file_lock *, void *), void *arg)
 {
-	struct file_lock_list *l = list_of(i, false);
+	struct file_lock_list *l = locks_of(i, false);
 	struct file_lock *f, *n;
 	bool any = false;
 
@@ -279,11 +276,15 @@ static bool of_table(const struct file_lock *f, void *owner) { return f->kind ==
 static bool of_file(const struct file_lock *f, void *file) { return f->kind != LOCK_KIND_POSIX && f->owner == file; }
 
 void locks_remove_posix(struct inode *i, void *owner) { drop(i, of_table, owner); }
-void locks_remove_file(struct file *f) { drop(f->inode, of_file, f); }
+void locks_remove_file(struct file *f)
+{
+	drop(f->inode, of_file, f);
+	lease_remove_file(f);
+}
 
 void locks_show(struct inode *i, struct strbuf *b)
 {
-	struct file_lock_list *l = list_of(i, false);
+	struct file_lock_list *l = locks_of(i, false);
 	struct file_lock *f;
 	int k = 0;
 

@@ -11,6 +11,10 @@ int vfs_flock(struct file *f, int op); /* LOCK_SH, EX, UN, with LOCK_NB; -ERESTA
 /* type: F_RDLCK, F_WRLCK, F_UNLCK. -EAGAIN, -EDEADLK, -ERESTARTSYS */
 int vfs_setlk(struct file *f, enum lock_kind kind, void *owner, int pid, int type, int64_t start, int64_t end, bool wait);
 bool vfs_getlk(struct file *f, enum lock_kind kind, void *owner, int type, int64_t start, int64_t end, struct lock_info *out);
+/* fcntl(2)'s leases. type: F_RDLCK, F_WRLCK, F_UNLCK; fd: for si_fd. 0, -EACCES, -EINVAL, -EAGAIN, -ENOMEM */
+int vfs_setlease(struct file *f, int fd, int type);
+int vfs_getlease(struct file *f); /* what the holder has, or must come down to while it is being broken */
+extern _Atomic int lease_break_time; /* seconds; /proc/sys/fs/lease-break-time */
 void locks_show(struct inode *i, struct strbuf *b); /* the "lock:" lines of /proc/PID/fdinfo */
 
 #endif

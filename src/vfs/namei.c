@@ -655,6 +655,8 @@ static int open_path(const struct path *p, unsigned flags, bool created, struct 
 	if (!f)
 		return -ENFILE;
 	f->flags |= flags & O_NOCTTY;
+	if (created)
+		f->mode |= FMODE_CREATED;
 	int ret = do_dentry_open(f);
 	if (!ret && (flags & O_TRUNC) && !(flags & O_PATH)) {
 		if (!(f->mode & FMODE_WRITE))

@@ -25,7 +25,12 @@ int do_dentry_open(struct file *f)
 		if (ret)
 			return ret;
 		f->mode |= FMODE_WRITER;
+	} else if (S_ISREG(i->mode) && (f->mode & FMODE_READ)) {
+		atomic_fetch_add(&i->readcount, 1);
+		f->mode |= FMODE_READER;
 	}
+	if (S_ISREG(i->mode) && (ret = break_lease(i, f->flags)))
+		return ret;
 	if (S_ISREG(i->mode) || S_ISDIR(i->mode) || !(i->mode & S_IFMT)) {
 		if (i->ops->open)
 			ret = i->ops->open(i, f);
@@ -113,12 +118,42 @@ ssize_t vfs_readlink(const struct path *p, char *buf, size_t size)
 
 /* ---- attributes ---- */
 
-static int setattr(struct inode *i, const struct iattr *a)
+/* Something changed what p names: for watches of it and of the directory that it was found in. */
+static void notify_path(const struct path *p, uint32_t mask)
+{
+	struct inode *i = p->dentry->inode, *dir;
+	char name[256];
+
+	if (likely(!atomic_load_explicit(&vfs_watch_count, memory_order_relaxed)))
+		return;
+	dir = dentry_parent_inode(p->dentry);
+	if (dir && atomic_load_explicit(&dir->watches, memory_order_relaxed)) {
+		dentry_name(p->dentry, name);
+		fsnotify(dir, i, name, mask | (S_ISDIR(i->mode) ? IN_ISDIR : 0), 0);
+	}
+	inode_put(dir);
+	fsnotify(NULL, i, NULL, mask, 0);
+}
+
+static int setattr(const struct path *p, struct inode *i, const struct iattr *a)
 {
 	int ret = i->ops->setattr ? i->ops->setattr(i, a) : generic_setattr(i, a);
+	uint32_t mask = (a->valid & ATTR_SIZE ? IN_MODIFY : 0) | (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID) ? IN_ATTRIB : 0);
 
-	if (!ret)
-		fsnotify(NULL, i, NULL, a->valid & ATTR_SIZE ? IN_MODIFY : IN_ATTRIB, 0);
+	if (!(a->valid & ATTR_SIZE)) { /* fsnotify_change(): both times are an attribute, one alone tells what was done */
+		if ((a->valid & (ATTR_ATIME | ATTR_MTIME)) == (ATTR_ATIME | ATTR_MTIME))
+			mask |= IN_ATTRIB;
+		else if (a->valid & ATTR_ATIME)
+			mask |= IN_ACCESS;
+		else if (a->valid & ATTR_MTIME)
+			mask |= IN_MODIFY;
+	}
+	if (!ret && mask) {
+		if (p)
+			notify_path(p, mask);
+		else
+			fsnotify(NULL, i, NULL, mask, 0);
+	}
 	return ret;
 }
 
@@ -145,7 +180,7 @@ int inode_kill_privs(struct inode *i)
 	if (likely(!kill))
 		return 0;
 	struct iattr a = { .valid = ATTR_MODE | ATTR_CTIME | ATTR_KILL_PRIV, .mode = i->mode & ~kill, .ctime = vfs_now() };
-	return setattr(i, &a);
+	return setattr(NULL, i, &a);
 }
 
 int vfs_setattr(const struct path *p, struct iattr *a, bool touch)
@@ -178,7 +213,7 @@ int vfs_setattr(const struct path *p, struct iattr *a, bool touch)
 		a->valid |= ATTR_CTIME;
 		a->ctime = vfs_now();
 	}
-	return setattr(i, a);
+	return setattr(p, i, a);
 }
 
 int vfs_chmod(const struct path *p, uint32_t mode)
@@ -238,13 +273,15 @@ int vfs_truncate(const struct path *p, struct file *f, uint64_t size)
 		return ret;
 	if (!S_ISREG(i->mode))
 		return 0;
+	if (!f && (ret = break_lease(i, O_WRONLY)))
+		return ret;
 	a.mtime = a.ctime = vfs_now();
 	unsigned kill = privs_to_kill(i, false);
 	if (kill) {
 		a.valid |= ATTR_MODE | ATTR_KILL_PRIV;
 		a.mode = i->mode & 07777 & ~kill;
 	}
-	return setattr(i, &a);
+	return setattr(p, i, &a);
 }
 
 int vfs_fsync(struct file *f, bool datasync) { return f->ops->fsync ? f->ops->fsync(f, datasync) : -EINVAL; }
@@ -354,7 +391,7 @@ int vfs_setxattr(const struct path *p, const char *name, const void *buf, size_t
 		return -EPERM;
 	ret = i->ops->setxattr(i, name, buf, size, flags);
 	if (!ret)
-		fsnotify(NULL, i, NULL, IN_ATTRIB, 0);
+		notify_path(p, IN_ATTRIB);
 	return ret;
 }
 
@@ -378,6 +415,6 @@ int vfs_removexattr(const struct path *p, const char *name)
 		return -EPERM;
 	ret = i->ops->removexattr(i, name);
 	if (!ret)
-		fsnotify(NULL, i, NULL, IN_ATTRIB, 0);
+		notify_path(p, IN_ATTRIB);
 	return ret;
 }

@@ -99,6 +99,7 @@ struct inode {
 	_Atomic(void *) unix_sock;		/* the socket bound to this name; net/unix */
 	_Atomic(void *) watches;		/* inotify marks; fs/anon */
 	_Atomic int writecount;			/* opens for writing, or -(executing): ETXTBSY */
+	_Atomic int readcount;			/* of a regular file: opens for reading alone; F_SETLEASE asks */
 	char *link;				/* a symlink's target, owned, if it never changes: spares readlink(); immutable */
 	bool dead;				/* a directory that was removed; inode.lock */
 	bool linkable;				/* an O_TMPFILE file without O_EXCL: may get its first name */
@@ -175,6 +176,8 @@ struct vfs_hooks {
 	void (*send_sigpipe)(void);		    /* to the running task */
 	void (*fasync_set)(struct file *f, bool on);	/* O_ASYNC was switched */
 	void (*kill_fasync)(struct file *f, int code);	/* SIGIO or F_SETSIG's signal to f's owner; POLL_IN, POLL_OUT, POLL_HUP... */
+	void (*send_sigio)(struct file *f, int fd, int code); /* the same without O_ASYNC: leases, F_NOTIFY. si_fd: fd */
+	void (*dnotify_flush)(struct file *f, void *owner); /* a descriptor of f is closed; owner NULL: the file goes */
 };
 extern struct vfs_hooks vfs_hooks;
 static inline void vfs_will_block(void)
@@ -194,6 +197,7 @@ static inline void vfs_will_block(void)
 		}                                                                                                      \
 		vw_ret_;                                                                                               \
 	})
+#define FS_RENAME_WITHIN 0x10000000u /* with IN_MOVED_FROM: the new name is in the same directory */
 extern _Atomic unsigned vfs_watch_count; /* inotify marks in the kernel: kept by who sets inode.watches */
 static inline void fsnotify(struct inode *dir, struct inode *inode, const char *name, uint32_t mask, uint32_t cookie);
 
@@ -241,7 +245,7 @@ struct file_ops {
 	bool stream; /* no position: pread/pwrite/lseek give ESPIPE */
 };
 enum { FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4, FMODE_EXEC = 8, FMODE_WRITER = 16 /* counted in inode.writecount */,
-       FMODE_NOATIME = 32 };
+       FMODE_NOATIME = 32, FMODE_READER = 64 /* counted in inode.readcount */, FMODE_CREATED = 128 /* this open made it */ };
 struct file {
 	struct refcount ref;
 	const struct file_ops *ops; /* immutable after open */
@@ -260,7 +264,6 @@ struct file {
 	void (*owner_put)(void *);
 	kuid_t owner_uid, owner_euid;
 	_Atomic(void *) epolls;	    /* epoll items that watch this file: fs/anon/epoll */
-	_Atomic(void *) lease;
 };
 /* A file on path (counted by it) with these ops, count 1. NULL when memory is short. */
 struct file *file_alloc(const struct path *p, unsigned flags, const struct file_ops *ops, void *private);

@@ -59,6 +59,9 @@ static void world(void *arg)
 	fd_table_put(fdt);
 	fs_context_put(fs);
 	mount_ns_put(ns);
+	fiber_context()->cred = NULL;
+	cred_put(cred);
+	user_ns_put(u);
 	sched_stop(S, 0);
 }
 

@@ -93,7 +93,8 @@ static void world(void *arg)
 	(void)arg;
 	static const struct file_ops none;
 	int off = 0;
-	cred = cred_create_root(user_ns_create_root());
+	struct user_namespace *u = user_ns_create_root();
+	cred = cred_create_root(u);
 	fiber_context()->cred = cred;
 	T = tty_pty_create(NULL, 0);
 	assert_int_equal(anon_file("m", S_IFCHR | 0600, &none, NULL, O_RDWR | O_NONBLOCK, &M), 0);
@@ -105,6 +106,9 @@ static void world(void *arg)
 	body();
 	file_put(SL);
 	file_put(M);
+	fiber_context()->cred = NULL;
+	cred_put(cred);
+	user_ns_put(u);
 	sched_stop(S, 0);
 }
 static void in_world(void (*fn)(void))

@@ -9,6 +9,7 @@
  * LOCKS  inode_watches.lock (RANK_MAPPING) > group.lock (RANK_FS_CONTEXT) > wait queue. Hooks take only these.
  */
 #include "fs/anon/inotify.h"
+#include "fs/anon/watches.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -36,11 +37,6 @@ struct watch {
 	bool attached;		      /* inode_watches.lock */
 	LIST_ENTRY(watch) inode_link; /* inode_watches.lock */
 	LIST_ENTRY(watch) wd_link;    /* group.lock */
-};
-LIST_HEAD(watch_list, watch);
-struct inode_watches {
-	struct mutex lock;
-	struct watch_list list;
 };
 struct group {
 	struct mutex lock;
@@ -109,7 +105,7 @@ static void queue_event(struct group *g, int wd, uint32_t mask, uint32_t cookie,
 
 /* ---- watches ---- */
 
-static struct inode_watches *watches_of(struct inode *i)
+struct inode_watches *watches_of(struct inode *i)
 {
 	struct inode_watches *iw = atomic_load(&i->watches);
 
@@ -153,6 +149,9 @@ static void deliver(struct inode *i, uint32_t mask, uint32_t cookie, const char 
 
 	if (!iw)
 		return;
+	if (!LIST_EMPTY(&iw->dnotify))
+		dnotify_deliver(i, mask);
+	mask &= ~FS_RENAME_WITHIN;
 	guard(mutex)(&iw->lock);
 	for (w = LIST_FIRST(&iw->list); w; w = next) {
 		next = LIST_NEXT(w, inode_link);
@@ -436,4 +435,5 @@ void inotify_register(void)
 	vfs_hooks.notify = hook_notify;
 	vfs_hooks.notify_file = hook_notify_file;
 	vfs_hooks.watches_release = hook_watches_release;
+	vfs_hooks.dnotify_flush = dnotify_flush;
 }
