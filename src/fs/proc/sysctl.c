@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sysctl.c: /proc/sys. Constants say how Bailey is; what can be written is what has an effect. */
 #include "fs/proc/proc_internal.h"
+#include "vfs/locks.h"
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
@@ -128,6 +129,22 @@ static int show_file_nr(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
+static int show_lease_break(struct pnode *n, struct strbuf *b)
+{
+	strbuf_printf(b, "%d\n", atomic_load(&lease_break_time));
+	return 0;
+}
+
+static ssize_t write_lease_break(struct pnode *n, char *s, size_t len)
+{
+	long v;
+
+	if (parse_int(s, INT32_MIN, INT32_MAX, &v))
+		return -EINVAL;
+	atomic_store(&lease_break_time, (int)v);
+	return len;
+}
+
 #define V(n, t) P_TEXT(n, 0444, t "\n")
 
 static const struct pentry random_table[] = {
@@ -239,7 +256,7 @@ static const struct pentry fs_table[] = {
 	V("inode-nr", "0\t0"),
 	V("inode-state", "0\t0\t0\t0\t0\t0\t0"),
 	P_DIR("inotify", 0555, .dir = inotify_table),
-	V("lease-break-time", "45"),
+	P_FILE("lease-break-time", 0644, show_lease_break, .write = write_lease_break),
 	V("leases-enable", "1"),
 	V("mount-max", "100000"),
 	P_DIR("mqueue", 0555, .dir = mqueue_table),
