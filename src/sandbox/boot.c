@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* boot.c: from a bare process to a running guest, in one order: jail, platform, kernel, file systems, closed jail, first process. */
+#include "mm/mm.h"
 #include "sandbox/sandbox.h"
 #include "fs/anon/epoll.h"
 #include "fs/dev/dev.h"
@@ -94,8 +95,8 @@ static int mount_at(struct sandbox *s, const char *target, const char *type, uns
 	return r;
 }
 
-/* Directories on the way to a bind's target that the root lacks are made in the overlay. */
-static void make_parents(const char *target)
+/* What the root lacks of a bind's target is made in the overlay. */
+static void make_target(const char *target, bool dir)
 {
 	char *p = xstrdup(target);
 
@@ -105,8 +106,49 @@ static void make_parents(const char *target)
 			vfs_mkdir(AT_FDCWD_, p, 0755);
 			*c = '/';
 		}
-	vfs_mkdir(AT_FDCWD_, p, 0755);
+	if (dir)
+		vfs_mkdir(AT_FDCWD_, p, 0755);
+	else
+		vfs_mknod(AT_FDCWD_, p, S_IFREG | 0644, 0, NULL);
 	free(p);
+}
+
+static int mount_bind(struct kernel *k, const struct sandbox_bind *b)
+{
+	static const char *const aside = "/.bailey-bind"; /* where a tree is while one file of it is bound */
+	struct super_block *sb;
+	struct path p;
+	int r = host_fs_create(k, b->fd, b->ro, b->source, &sb);
+
+	if (r)
+		return r;
+	make_target(b->target, !b->file);
+	if (b->file)
+		vfs_mkdir(AT_FDCWD_, aside, 0700);
+	r = path_lookup(AT_FDCWD_, b->file ? aside : b->target, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &p);
+	if (!r) {
+		r = do_mount_at(&p, sb, b->ro ? MS_RDONLY : 0);
+		path_put(&p);
+	}
+	super_put(sb);
+	if (!b->file)
+		return r;
+	if (!r) {
+		char *from = xasprintf("%s/%s", aside, b->file);
+		r = vfs_mount(from, b->target, NULL, MS_BIND, NULL);
+		if (!r && b->ro)
+			r = vfs_mount(NULL, b->target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+		free(from);
+		int e = path_lookup(AT_FDCWD_, aside, 0, &p);
+		if (!e) {
+			e = vfs_umount(&p, MNT_DETACH);
+			path_put(&p);
+		}
+		if (e)
+			log_debug("unmounting %s: %s", aside, strerror(-e));
+	}
+	vfs_rmdir(AT_FDCWD_, aside);
+	return r;
 }
 
 static int setup_root(struct sandbox *s, struct mount_namespace **ns)
@@ -154,17 +196,7 @@ static int setup_root(struct sandbox *s, struct mount_namespace **ns)
 	}
 	for (unsigned i = 0; i < o->nbinds; i++) {
 		struct sandbox_bind *b = &o->binds[i];
-		struct super_block *sb;
-		r = host_fs_create(k, b->fd, b->ro, b->source, &sb);
-		if (!r) {
-			make_parents(b->target);
-			r = path_lookup(AT_FDCWD_, b->target, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &p);
-			if (!r) {
-				r = do_mount_at(&p, sb, b->ro ? MS_RDONLY : 0);
-				path_put(&p);
-			}
-			super_put(sb);
-		}
+		r = mount_bind(k, b);
 		if (r)
 			return fail(o, EXIT_BAILEY, "--bind %s:%s: %s", b->source, b->target, strerror(-r)), r;
 	}
@@ -231,7 +263,7 @@ static int setup_stdio(struct sandbox *s, struct fd_table *fdt)
 		struct file *f = NULL;
 		int r, copy;
 
-		if (fcntl(fd, F_GETFD) < 0)
+		if (s->o->closed_fds >> fd & 1 || fcntl(fd, F_GETFD) < 0)
 			continue; /* closed for us, closed for the guest */
 		if (s->tty && isatty(fd)) {
 			r = tty_file(s->tty, O_RDWR, &f);
@@ -306,6 +338,7 @@ static int start_guest(struct sandbox *s)
 	ctx->cred = root;
 	struct process_options po = {
 		.filename = cmd, .argv = o->argv, .envv = o->envv, .cwd = cwd, .cred = c, .fdt = fdt, .mnt_ns = ns, .foreground_tty = s->tty != NULL,
+		.ignored = o->ignored, .umask = o->umask,
 	};
 	struct thread_group *tg;
 	r = kernel_create_process(k, &po, &tg);
@@ -365,7 +398,14 @@ int sandbox_run(struct sandbox_options *o)
 	sigdelset(&all, SIGTRAP);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	log_init(STDERR_FILENO, o->log_level);
-	r = jail_enter(o, &s->jail, &step);
+	bool retry = false;
+	r = jail_enter(o, &s->jail, &step, &retry);
+	if (r && retry) {
+		struct ctl_status m = { .type = CTL_RETRY };
+		snprintf(m.text, sizeof(m.text), "%s: %s", step, strerror(-r));
+		(void)!send(o->control_fd, &m, sizeof(m), MSG_NOSIGNAL);
+		return EXIT_BAILEY;
+	}
 	if (r)
 		return fail(o, EXIT_BAILEY, "%s: %s%s", step, strerror(-r), r == -EPERM ? " (see `bailey doctor`)" : "");
 	log_info("jail: tier %d%s%s", o->tier, o->tier_reason[0] ? ": " : "", o->tier_reason);
@@ -381,6 +421,8 @@ int sandbox_run(struct sandbox_options *o)
 	r = platform_create(&po, &s->platform);
 	if (r)
 		return fail(o, EXIT_BAILEY, "starting the platform: %s (see `bailey doctor`)", strerror(-r));
+	if (!o->no_patch)
+		mm_allow_patching(s->platform);
 	struct kernel_options ko = { .sched = s->sched, .platform = s->platform, .syscalls = &syscall_table_x86_64, .hostname = o->hostname,
 				     .max_pids = o->max_pids, .memory_limit = o->memory_limit, .strace_fd = o->strace_fd };
 	r = kernel_init(&ko, &s->kernel);

@@ -127,6 +127,13 @@ void fiber_enqueue(struct fiber *f)
 	worker_kick(w);
 }
 
+bool sched_has_runnable(void)
+{
+	struct thread *t = thread_self();
+
+	return t && t->worker && (t->worker->head || atomic_load_explicit(&t->worker->inbox, memory_order_relaxed));
+}
+
 /* ---- the loop ---- */
 
 static void default_wait(struct worker *w, ktime_t deadline)

@@ -371,7 +371,7 @@ bool spin_for_event(struct pl_thread *t)
 {
 	struct platform *p = t->p;
 
-	if (p->many_workers || (sched_has_runnable && sched_has_runnable()))
+	if (p->many_workers || sched_has_runnable())
 		return false;
 	for (int i = 0; i < 200 && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL; i++) {
 		if (line_state(t) == SLOT_EVENT) {
