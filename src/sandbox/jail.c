@@ -29,6 +29,7 @@ int umount2(const char *target, int flags);
 #define MS_NODEV_ 4
 #define MS_NOEXEC_ 8
 #define MS_REMOUNT_ 32
+#define MS_MOVE_ 8192
 #define MS_REC_ 16384
 #define MS_PRIVATE_ (1 << 18)
 #define MNT_DETACH_ 2
@@ -45,49 +46,120 @@ static int write_file(const char *path, const char *text)
 	return r;
 }
 
-enum jail_tier jail_prepare(char *reason, size_t size)
+/* fork(), but into namespaces: the command line itself stays where it is, so that it can try the next tier. */
+static pid_t fork_with(unsigned long flags)
+{
+	int *tid = NULL;
+
+	fflush(NULL);
+	/* Where the libc keeps the thread id: for abort() in the child. */
+	prctl(40 /* PR_GET_TID_ADDRESS */, &tid, 0, 0, 0);
+	if (tid)
+		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, tid, 0);
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+/* In the child: it may name itself in its own user namespace, nobody else. */
+static int map_ids(unsigned uid, unsigned gid)
 {
 	char map[64];
-	unsigned uid = geteuid(), gid = getegid();
-
-	reason[0] = 0;
-	if (unshare(CLONE_NEWPID) == 0)
-		return TIER_ROOT;
-	snprintf(reason, size, "no privilege for namespaces: %s", strerror(errno));
-	if (unshare(CLONE_NEWUSER | CLONE_NEWPID)) {
-		size_t n = strlen(reason);
-		snprintf(reason + n, size - n, "; no user namespace: %s", strerror(errno));
-		/* Nothing ends the stubs with the kernel process but ourselves: see cmd/run.c. */
-		prctl(PR_SET_CHILD_SUBREAPER, 1);
-		return TIER_BARE;
-	}
-	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
 	int r = write_file("/proc/self/setgroups", "deny");
-	if (!r)
+
+	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
+	if (!r || r == -ENOENT)
 		r = write_file("/proc/self/uid_map", map);
 	snprintf(map, sizeof(map), "%u %u 1", gid, gid);
-	if (!r)
-		r = write_file("/proc/self/gid_map", map);
-	if (r)
-		log_warn("the user namespace's maps could not be written: %s", strerror(-r));
-	return TIER_USERNS;
+	return r ? r : write_file("/proc/self/gid_map", map);
+}
+
+pid_t jail_fork(enum jail_tier tier)
+{
+	if (tier == TIER_BARE) /* nothing ends the stubs with the kernel process but ourselves: see cmd/run.c */
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return fork_with(tier == TIER_ROOT ? CLONE_NEWPID : tier == TIER_USERNS ? CLONE_NEWUSER | CLONE_NEWPID : 0);
+}
+
+static int set_attributes(int fd, const char *path, bool ro)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (ro ? MOUNT_ATTR_RDONLY : 0) };
+
+	/* Belt and braces: Bailey does not write to a read-only tree anyway. */
+	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)))
+		log_debug("mount_setattr(%s): %s", path, strerror(errno));
+	return fd;
+}
+
+static int clone_tree(const char *path)
+{
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	return fd < 0 ? -errno : fd;
 }
 
 /* A tree of the host that outlives the root it was seen from. */
 static int tree_open(const struct jail *j, const char *path, bool ro)
 {
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	int fd = j->mount_ns ? clone_tree(path) : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return j->mount_ns ? fd : -errno;
+	return j->mount_ns ? set_attributes(fd, path, ro) : fd;
+}
+
+/* A tree with nothing in it but one file of the host: a small tmpfs with the file mounted in it. Without a mount namespace it is the
+ * file's directory, of which the guest is shown the file alone. */
+static int file_tree_open(const struct jail *j, const struct sandbox_bind *b)
+{
 	if (!j->mount_ns) {
-		int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		char *dir = xstrdup(b->source), *slash = strrchr(dir, '/');
+		if (slash)
+			slash[slash == dir] = 0;
+		int fd = open(slash ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		free(dir);
 		return fd < 0 ? -errno : fd;
 	}
-	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	if (fd < 0)
+	int r, tree = -1, src = clone_tree(b->source);
+	if (src < 0)
+		return src;
+	if (mount("bailey", "/proc", "tmpfs", MS_NOSUID_ | MS_NODEV_, "size=4k,nr_inodes=3,mode=0755")) {
+		r = -errno;
+		close(src);
+		return r;
+	}
+	char *at = xasprintf("/proc/%s", b->file);
+	int fd = open(at, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	r = fd < 0 || syscall(SYS_move_mount, src, "", AT_FDCWD, at, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) ? -errno : 0;
+	if (!r)
+		r = tree = clone_tree("/proc");
+	if (fd >= 0)
+		close(fd);
+	close(src);
+	free(at);
+	umount2("/proc", MNT_DETACH_);
+	return r < 0 ? r : set_attributes(tree, b->source, b->ro);
+}
+
+static int bind_open(const struct jail *j, struct sandbox_bind *b)
+{
+	struct stat st;
+	const char *name;
+
+	if (stat(b->source, &st))
 		return -errno;
-	struct mount_attr a = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (ro ? MOUNT_ATTR_RDONLY : 0) };
-	/* Belt and braces: Bailey does not write to a read-only tree anyway. */
-	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)))
-		log_debug("mount_setattr(%s): %s", path, strerror(errno));
-	return fd;
+	if (S_ISDIR(st.st_mode)) {
+		b->fd = tree_open(j, b->source, b->ro);
+	} else {
+		name = strrchr(b->source, '/');
+		b->file = xstrdup(name ? name + 1 : b->source);
+		b->fd = file_tree_open(j, b);
+	}
+	return b->fd < 0 ? b->fd : 0;
 }
 
 static void loopback_up(void)
@@ -126,7 +198,37 @@ static void close_strays(const struct sandbox_options *o)
 	syscall(SYS_close_range, from, ~0U, 0);
 }
 
-int jail_enter(struct sandbox_options *o, struct jail *j, const char **step)
+static int enter_namespaces(struct sandbox_options *o, struct jail *j, const char **step)
+{
+	int r;
+
+	*step = "entering the namespaces of the kernel process";
+	if (o->tier == TIER_USERNS) {
+		r = map_ids(o->host_uid, o->host_gid);
+		if (r)
+			return r;
+	}
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS))
+		return -errno;
+	j->mount_ns = true;
+	if (!o->host_network) {
+		if (unshare(CLONE_NEWNET))
+			return -errno;
+		j->net_ns = true;
+		loopback_up();
+	}
+	*step = "making the mounts private";
+	if (mount(NULL, "/", NULL, MS_REC_ | MS_PRIVATE_, NULL))
+		return -errno;
+	/* Where /proc is masked (containers), a new one is refused. */
+	*step = "mounting /proc of the private PID namespace";
+	r = mount("proc", "/proc", "proc", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, NULL) ? -errno : 0;
+	if (!r && umount2("/proc", MNT_DETACH_))
+		r = -errno;
+	return r;
+}
+
+int jail_enter(struct sandbox_options *o, struct jail *j, const char **step, bool *retry)
 {
 	*j = (struct jail){ .tier = o->tier, .root_fd = -1, .pid_ns = o->tier != TIER_BARE };
 
@@ -143,43 +245,25 @@ int jail_enter(struct sandbox_options *o, struct jail *j, const char **step)
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 
 	if (o->tier != TIER_BARE) {
-		*step = "entering the namespaces of the kernel process";
-		if (unshare(CLONE_NEWNS)) {
-			/* A user namespace without powers (some distributions' policy): carry on without. */
-			log_info("no mount namespace: %s; the jail is the seccomp filter alone", strerror(errno));
-			if (o->tier == TIER_ROOT)
-				return -errno;
-			return -errno;
-		}
-		j->mount_ns = true;
-		if (unshare(CLONE_NEWIPC | CLONE_NEWUTS))
-			return -errno;
-		if (!o->host_network) {
-			if (unshare(CLONE_NEWNET))
-				return -errno;
-			j->net_ns = true;
-			loopback_up();
-		}
-		*step = "making the mounts private";
-		if (mount(NULL, "/", NULL, MS_REC_ | MS_PRIVATE_, NULL))
-			return -errno;
+		int r = enter_namespaces(o, j, step);
+		*retry = r != 0;
+		if (r)
+			return r;
 	}
-	*step = "opening the root file system";
+	*step = o->rootfs ? xasprintf("--rootfs %s", o->rootfs) : "opening the root file system";
 	j->root_fd = tree_open(j, o->rootfs ? o->rootfs : "/", true);
 	if (j->root_fd < 0)
 		return j->root_fd;
-	*step = "opening a tree for --bind";
 	for (unsigned i = 0; i < o->nbinds; i++) {
-		struct sandbox_bind *b = &o->binds[i];
-		b->fd = tree_open(j, b->source, b->ro);
-		if (b->fd < 0)
-			return b->fd;
+		int r = bind_open(j, &o->binds[i]);
+		if (r) {
+			*step = xasprintf("--bind %s:%s", o->binds[i].source, o->binds[i].target);
+			return r;
+		}
 	}
-	if (j->pid_ns) {
-		*step = "mounting /proc of the private PID namespace";
-		if (mount("proc", "/proc", "proc", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, NULL))
-			return -errno;
-	}
+	*step = "mounting /proc of the private PID namespace";
+	if (j->pid_ns && mount("proc", "/proc", "proc", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, NULL))
+		return -errno;
 	return 0;
 }
 
@@ -187,7 +271,12 @@ static int empty_root(void)
 {
 	if (mount("bailey", "/proc", "tmpfs", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, "size=4k,nr_inodes=2,mode=0555"))
 		return -errno;
-	if (chdir("/proc") || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH_) || chdir("/"))
+	if (chdir("/proc"))
+		return -errno;
+	/* An initial ramdisk cannot be left by pivot_root. */
+	if (syscall(SYS_pivot_root, ".", ".") ? mount(".", "/", NULL, MS_MOVE_, NULL) || chroot(".") : umount2(".", MNT_DETACH_))
+		return -errno;
+	if (chdir("/"))
 		return -errno;
 	/* A tmpfs of a user namespace may refuse; it is empty and two inodes large. */
 	mount(NULL, "/", NULL, MS_REMOUNT_ | MS_RDONLY_ | MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, NULL);

@@ -13,7 +13,12 @@ enum jail_tier {
 	TIER_BARE,     /* seccomp and no_new_privs alone */
 };
 
-struct sandbox_bind { char *source, *target; bool ro; int fd; };
+struct sandbox_bind {
+	char *source, *target;
+	bool ro;
+	int fd;	    /* the tree */
+	char *file; /* SRC is a file: its name in the tree */
+};
 struct sandbox_options {
 	/* what to run; borrowed */
 	char **argv, **envv;
@@ -29,20 +34,23 @@ struct sandbox_options {
 	uint64_t memory_limit;
 	unsigned max_pids;
 	int strace_fd; /* -1: off */
+	uint64_t ignored; /* signals that the caller ignores: bit 0 is signal 1 */
+	unsigned umask, closed_fds;
 	enum log_level log_level;
 	bool tty; /* stdout is a terminal, in raw mode already */
 	struct termios termios;
 	/* how it is run */
 	enum jail_tier tier;
 	const char *tier_reason; /* why not a better one */
+	uint32_t host_uid, host_gid; /* the caller's */
 	int control_fd;
 };
 
 /* Messages on the control socket (SOCK_SEQPACKET). To the kernel process: */
 enum { CTL_SIGNAL = 's' /* a: number, b: to the foreground group */, CTL_WINSIZE = 'w' /* a: rows, b: columns */ };
 struct ctl_msg { int32_t type, a, b; };
-/* From it: one CTL_READY once the guest is about to run, or one CTL_FAILED with an exit status and a line. */
-enum { CTL_READY = 'R', CTL_FAILED = 'E' };
+/* From it: one CTL_READY once the guest is about to run, or one CTL_FAILED with an exit status and a line, or CTL_RETRY in the next tier. */
+enum { CTL_READY = 'R', CTL_FAILED = 'E', CTL_RETRY = 'T' };
 struct ctl_status { int32_t type, status; char text[500]; };
 
 /* ---- jail.c ---- */
@@ -51,10 +59,11 @@ struct jail {
 	enum jail_tier tier;
 	bool mount_ns, pid_ns, net_ns;
 };
-/* In the CLI before the fork: enters the namespaces that only children feel. Returns the tier; reason: why not the first one. */
-enum jail_tier jail_prepare(char *reason, size_t size);
-/* In the kernel process, first of all: own session, PDEATHSIG, stray descriptors, namespaces, trees. 0 or -errno; *step says where. */
-int jail_enter(struct sandbox_options *o, struct jail *j, const char **step);
+/* In the CLI: fork() into the tier's namespaces. The child's pid, 0 in the child, or -errno: the next tier may do. */
+pid_t jail_fork(enum jail_tier tier);
+/* In the kernel process, first of all: own session, PDEATHSIG, stray descriptors, namespaces, trees. 0 or -errno; *step says where, and
+ * *retry that the host forbids what this tier needs. */
+int jail_enter(struct sandbox_options *o, struct jail *j, const char **step, bool *retry);
 /* Once the platform is up: empty root, no capabilities, seccomp filter. */
 int jail_close(const struct sandbox_options *o, struct jail *j, const char **step);
 /* ---- filter.c ---- */
