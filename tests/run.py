@@ -124,7 +124,7 @@ def programs(d):
 
 kinds = {
     'check': (t_check, sorted(glob.glob(os.path.join(here, 'check', '*')))),
-    'unit': (t_unit, programs('unit')),
+    'unit': (t_unit, [p for p in programs('unit') if os.path.basename(p).startswith('test-')]),
     'guest': (t_guest, programs('guest')),
     'apps': (t_apps, sorted(glob.glob(os.path.join(here, 'apps', '*.sh')) + glob.glob(os.path.join(here, 'apps', '*.py')))),
     'evil': (t_evil, programs('evil') + sorted(glob.glob(os.path.join(here, 'evil', '*.sh')))),
