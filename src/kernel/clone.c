@@ -6,6 +6,7 @@
  * fail but for the group's death. Then the fiber is woken.
  */
 #include "kernel/internal.h"
+#include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
@@ -24,6 +25,8 @@ static int check_flags(struct task *t, const struct clone_args_k *a)
 	if ((f & CLONE_THREAD) && ((f & (CLONE_NEWUSER | CLONE_NEWPID)) || t->pid_ns_for_children != task_pid_ns(t)))
 		return -EINVAL;
 	if ((f & CLONE_SIGHAND) && (f & CLONE_CLEAR_SIGHAND))
+		return -EINVAL;
+	if ((f & CLONE_NEWIPC) && (f & CLONE_SYSVSEM)) /* adjustments belong to one namespace */
 		return -EINVAL;
 	if ((f & CLONE_PIDFD) && (f & CLONE_DETACHED))
 		return -EINVAL;
@@ -122,6 +125,7 @@ static void abandon(struct task *c)
 		fd_table_put(c->fdt);
 	if (c->fs)
 		fs_context_put(c->fs);
+	task_exit_sem(c);
 	namespaces_put(c);
 	if (c->vfork_done)
 		vfork_done_put(c->vfork_done);
@@ -266,6 +270,7 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	r = reserve(c, t, a);
 	if (r)
 		goto fail;
+	task_clone_sem(c, t, a->flags);
 	copy_files(c, t, a->flags);
 	if (a->flags & CLONE_NEWNS) {
 		r = namespaces_copy_mnt(c, t);
@@ -402,6 +407,8 @@ long task_unshare(struct task *t, uint64_t flags)
 	if (flags & CLONE_FILES)
 		fdt = fd_table_dup(t->fdt, UINT32_MAX);
 	struct task old = { .kernel = t->kernel };
+	if (flags & (CLONE_SYSVSEM | CLONE_NEWIPC))
+		task_exit_sem(t);
 	mutex_lock(&t->lock);
 	namespaces_swap(t, &copy, &old);
 	if (fs) {

@@ -8,6 +8,7 @@
  * LOCKS: the tree under task_set.lock; exit_state and the group's list under the signal lock too.
  */
 #include "kernel/internal.h"
+#include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
 
 static void advance(struct task *t, enum exit_state from, enum exit_state to)
@@ -362,6 +363,7 @@ static const struct run_state *exit_main(struct task *t)
 	if (mm)
 		mm_put(mm);
 	task_vfork_complete(t);
+	task_exit_sem(t);
 
 	struct fd_table *fdt = t->fdt;
 	struct fs_context *fs = t->fs;

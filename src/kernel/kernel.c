@@ -2,6 +2,7 @@
 /* kernel.c: one kernel: its start, its first process, what comes from outside. */
 #include "kernel/internal.h"
 #include "ipc/futex.h"
+#include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
 #include "kernel/rlimit.h"
 #include "kernel/tty.h"
@@ -44,6 +45,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 		k->random_boot_id[0] = ktime_mono();
 	k->root_user_ns = user_ns_create_root();
 	k->root_uts = uts_ns_create(k, NULL, k->root_user_ns);
+	k->root_ipc = ipc_ns_new(k, k->root_user_ns);
 	k->hostname = xstrdup(o->hostname ? o->hostname : "bailey");
 	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);
 	strncpy(k->root_uts->domainname, "(none)", sizeof(k->root_uts->domainname) - 1);
@@ -62,6 +64,8 @@ static int first_context(struct kernel *k, struct task *t, const struct process_
 	t->mnt_ns = o->mnt_ns;
 	uts_ns_get(k->root_uts);
 	t->uts = k->root_uts;
+	ipc_ns_get(k->root_ipc);
+	t->ipc_ns = k->root_ipc;
 	pidns_get(k->tasks.root);
 	t->pid_ns_for_children = k->tasks.root;
 	t->cred = cred_get(o->cred);

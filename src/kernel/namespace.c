@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* namespace.c: UTS, mount and PID namespaces through clone, unshare and setns. What does not exist here (user, network, IPC, cgroup
+/* namespace.c: UTS, IPC, mount and PID namespaces through clone, unshare and setns. What does not exist here (user, network, cgroup
  * and time namespaces made by guests) answers EINVAL, as a Linux kernel built without it does. */
 #include "kernel/namespace.h"
 #include "kernel/internal.h"
+#include "kernel/ipc_ns.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
 
-#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID)
-#define NS_ALL (NS_HERE | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME)
+#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWIPC)
+#define NS_ALL (NS_HERE | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME)
 
 void uts_ns_get(struct uts_namespace *u) { refcount_get(&u->ref); }
 
@@ -64,6 +65,12 @@ int namespaces_copy(struct task *c, struct task *t, uint64_t flags)
 		uts_ns_get(t->uts);
 		c->uts = t->uts;
 	}
+	if (flags & CLONE_NEWIPC) {
+		c->ipc_ns = ipc_ns_new(t->kernel, t->cred->user_ns);
+	} else {
+		ipc_ns_get(t->ipc_ns);
+		c->ipc_ns = t->ipc_ns;
+	}
 	if (!(flags & CLONE_NEWNS)) {
 		mount_ns_get(t->mnt_ns);
 		c->mnt_ns = t->mnt_ns;
@@ -83,10 +90,13 @@ void namespaces_put(struct task *t)
 		mount_ns_put(t->mnt_ns);
 	if (t->uts)
 		uts_ns_put(t->uts);
+	if (t->ipc_ns)
+		ipc_ns_put(t->ipc_ns);
 	if (t->pid_ns_for_children)
 		pidns_put(t->pid_ns_for_children);
 	t->mnt_ns = NULL;
 	t->uts = NULL;
+	t->ipc_ns = NULL;
 	t->pid_ns_for_children = NULL;
 }
 
@@ -94,9 +104,11 @@ void namespaces_swap(struct task *t, struct task *from, struct task *old)
 {
 	old->mnt_ns = t->mnt_ns;
 	old->uts = t->uts;
+	old->ipc_ns = t->ipc_ns;
 	old->pid_ns_for_children = t->pid_ns_for_children;
 	t->mnt_ns = from->mnt_ns;
 	t->uts = from->uts;
+	t->ipc_ns = from->ipc_ns;
 	t->pid_ns_for_children = from->pid_ns_for_children;
 }
 
@@ -126,8 +138,10 @@ long task_setns(struct task *t, struct task *o, uint64_t flags)
 	if (!gone) {
 		copy.mnt_ns = flags & CLONE_NEWNS ? o->mnt_ns : t->mnt_ns;
 		copy.uts = flags & CLONE_NEWUTS ? o->uts : t->uts;
+		copy.ipc_ns = flags & CLONE_NEWIPC ? o->ipc_ns : t->ipc_ns;
 		mount_ns_get(copy.mnt_ns);
 		uts_ns_get(copy.uts);
+		ipc_ns_get(copy.ipc_ns);
 	}
 	mutex_unlock(&o->lock);
 	if (gone)
@@ -155,6 +169,8 @@ long task_setns(struct task *t, struct task *o, uint64_t flags)
 		path_put(&was_root);
 		path_put(&was_cwd);
 	}
+	if (flags & CLONE_NEWIPC)
+		task_exit_sem(t);
 	mutex_lock(&t->lock);
 	namespaces_swap(t, &copy, &old);
 	mutex_unlock(&t->lock);

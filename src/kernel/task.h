@@ -68,6 +68,7 @@ struct task {
 	ktime_t kernel_time;		/* ns that the fiber ran for this task: system time */
 	ktime_t past_utime;		/* of platform threads that exec left behind */
 	void *seccomp;			/* kernel/seccomp: filters; counted there */
+	struct sem_undo_list *sem_undo;	/* counted; NULL until it is needed: semop(2) with SEM_UNDO */
 
 	/* immutable after creation or changed by the own fiber with task.lock; others read with it */
 	struct mutex lock;		/* RANK_TASK */

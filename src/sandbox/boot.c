@@ -7,6 +7,7 @@
 #include "fs/devpts/devpts.h"
 #include "fs/host/host.h"
 #include "fs/host/hostfd.h"
+#include "fs/mqueue/mqueue.h"
 #include "fs/overlay/overlay.h"
 #include "fs/pipe/pipe.h"
 #include "fs/proc/proc.h"
@@ -374,6 +375,7 @@ static void register_all(struct kernel *k)
 	devpts_register();
 	proc_register();
 	sys_register();
+	mqueue_register();
 	pipe_init();
 	epoll_init();
 	tty_init(k);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* root.c: the super block of proc, its root directory with the process directories, and /proc/PID's tables. */
 #include "fs/proc/proc_internal.h"
+#include "fs/proc/sysctl_ipc.h"
 #include <dirent.h>
 #include <stdio.h>
 
@@ -520,4 +521,5 @@ void proc_register(void)
 	static const struct file_system_type t = { .name = "proc", .mount = proc_mount, .nodev = true, .user_ns_ok = true };
 
 	register_filesystem(&t);
+	proc_sysvipc_init();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sysctl.c: /proc/sys. Constants say how Bailey is; what can be written is what has an effect. */
 #include "fs/proc/proc_internal.h"
+#include "fs/proc/sysctl_ipc.h"
 #include "vfs/locks.h"
 #include <stdio.h>
 #include <sys/random.h>
@@ -177,9 +178,10 @@ static const struct pentry kernel_table[] = {
 	P_FILE("hostname", 0644, show_hostname, .write = write_hostname),
 	P_DIR("keys", 0555, .dir = keys_table),
 	V("kptr_restrict", "0"),
-	V("msgmax", "8192"),
-	V("msgmnb", "16384"),
-	V("msgmni", "32000"),
+	P_IPC("msg_next_id", IPCCTL_MSG_NEXT_ID),
+	P_IPC("msgmax", IPCCTL_MSGMAX),
+	P_IPC("msgmnb", IPCCTL_MSGMNB),
+	P_IPC("msgmni", IPCCTL_MSGMNI),
 	V("ngroups_max", "65536"),
 	P_FILE("ns_last_pid", 0444, show_last_pid),
 	V("osrelease", UTS_RELEASE),
@@ -201,11 +203,13 @@ static const struct pentry kernel_table[] = {
 	V("sched_rt_period_us", "1000000"),
 	V("sched_rt_runtime_us", "950000"),
 	P_DIR("seccomp", 0555, .dir = seccomp_table),
-	V("sem", "32000\t1024000000\t500\t32000"),
-	V("shmall", "18446744073692774399"),
-	V("shmmax", "18446744073692774399"),
-	V("shmmni", "4096"),
-	V("shm_rmid_forced", "0"),
+	P_IPC("sem", IPCCTL_SEM),
+	P_IPC("sem_next_id", IPCCTL_SEM_NEXT_ID),
+	P_IPC("shm_next_id", IPCCTL_SHM_NEXT_ID),
+	P_IPC("shm_rmid_forced", IPCCTL_SHM_RMID_FORCED),
+	P_IPC("shmall", IPCCTL_SHMALL),
+	P_IPC("shmmax", IPCCTL_SHMMAX),
+	P_IPC("shmmni", IPCCTL_SHMMNI),
 	V("sysrq", "0"),
 	V("tainted", "0"),
 	P_FILE("threads-max", 0444, show_threads_max),
@@ -242,7 +246,12 @@ static const struct pentry vm_table[] = {
 static const struct pentry epoll_table[] = { V("max_user_watches", "3633920"), { 0 } };
 static const struct pentry inotify_table[] = { V("max_queued_events", "16384"), V("max_user_instances", "128"), V("max_user_watches", "65536"), { 0 } };
 static const struct pentry mqueue_table[] = {
-	V("msg_default", "10"), V("msg_max", "10"), V("msgsize_default", "8192"), V("msgsize_max", "8192"), V("queues_max", "256"), { 0 },
+	P_IPC("msg_default", IPCCTL_MQ_MSG_DEFAULT),
+	P_IPC("msg_max", IPCCTL_MQ_MSG_MAX),
+	P_IPC("msgsize_default", IPCCTL_MQ_MSGSIZE_DEFAULT),
+	P_IPC("msgsize_max", IPCCTL_MQ_MSGSIZE_MAX),
+	P_IPC("queues_max", IPCCTL_MQ_QUEUES_MAX),
+	{ 0 },
 };
 static const struct pentry binfmt_table[] = { { 0 } };
 static const struct pentry fs_table[] = {
@@ -314,7 +323,7 @@ static const struct pentry net_table[] = {
 	{ 0 },
 };
 static const struct pentry user_table[] = {
-	V("max_cgroup_namespaces", "0"), V("max_ipc_namespaces", "0"), V("max_mnt_namespaces", "32768"), V("max_net_namespaces", "0"),
+	V("max_cgroup_namespaces", "0"), V("max_ipc_namespaces", "32768"), V("max_mnt_namespaces", "32768"), V("max_net_namespaces", "0"),
 	V("max_pid_namespaces", "32768"), V("max_user_namespaces", "0"), V("max_uts_namespaces", "32768"), { 0 },
 };
 const struct pentry proc_sys_table[] = {
