@@ -35,6 +35,8 @@ static struct fd_table *table_alloc(unsigned size)
 
 struct fd_table *fd_table_create(void) { return table_alloc(BITS); }
 void fd_table_get(struct fd_table *t) { refcount_get(&t->ref); }
+/* A counted look from outside (/proc/PID/fd) makes it shared for a moment: exec then copies a table that it need not have. */
+bool fd_table_shared(struct fd_table *t) { return refcount_read(&t->ref) > 1; }
 void fd_table_set_limit(struct fd_table *t, uint64_t nofile) { atomic_store(&t->limit, nofile); }
 uint64_t fd_table_limit(struct fd_table *t) { return atomic_load(&t->limit); }
 

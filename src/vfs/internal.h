@@ -69,7 +69,25 @@ struct mount {
 	struct dentry *mountpoint;  /* counted */
 	LIST_ENTRY(mount) hash_link;
 	TAILQ_ENTRY(mount) ns_link;
+	/* mount lock; propagate.c */
+	unsigned group;			       /* number of its peer group; 0: not shared */
+	struct mount *peer_next, *peer_prev;   /* borrowed: a mount leaves the ring before it goes; itself when alone */
+	struct mount *master;		       /* borrowed: slave of it; NULL: of nobody */
+	LIST_HEAD(, mount) slaves;
+	LIST_ENTRY(mount) slave_link;
+	bool unbindable;
+	struct mount *copy; /* while a tree is being copied */
+	unsigned mark;	    /* while a tree is being listed */
 };
+/* Where an event on one mount has to happen too: mounts, each of a ring (a peer group, or a lone slave). */
+struct target { struct mount *m; int ring; };
+struct target_ring { int parent; bool shared; unsigned group; struct mount *first, **copy /* the tree in place there */; };
+struct targets { struct target *v; struct target_ring *rings; int n, cap, nrings, rcap; };
+void propagation_targets_locked(struct mount *from, struct targets *t);
+void targets_done(struct targets *t);
+void mnt_set_shared_locked(struct mount *m);
+void mnt_change_propagation_locked(struct mount *m, unsigned long type); /* MS_SHARED, PRIVATE, SLAVE, UNBINDABLE */
+void mnt_join_locked(struct mount *new, struct mount *old, bool slave); /* new is a copy of old: a peer of it, or its slave */
 extern struct mutex mount_lock; /* RANK_MOUNT: the topology of all mount trees */
 static inline void mnt_get(struct mount *m) { refcount_get(&m->ref); }
 void mnt_put(struct mount *m);

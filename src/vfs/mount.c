@@ -46,6 +46,7 @@ struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned 
 	if (!(m->flags & MS_NOATIME))
 		m->flags |= MS_RELATIME;
 	m->id = atomic_fetch_add(&next_mount_id, 1);
+	m->peer_next = m->peer_prev = m;
 	return m;
 }
 
@@ -125,6 +126,8 @@ static void detach_locked(struct mount *m, struct release_list *l, bool drop)
 		m->ns->nmounts--;
 		m->ns = NULL;
 	}
+	if (drop)
+		mnt_change_propagation_locked(m, MS_PRIVATE);
 	release_add(l, drop ? m : NULL, m->parent, m->mountpoint);
 	m->parent = NULL;
 	m->mountpoint = NULL;
@@ -179,6 +182,127 @@ static int can_attach_locked(struct mount *m, struct mount *pm, struct dentry *p
 	return 0;
 }
 
+/* ---- trees ---- */
+
+struct mount_list { struct mount **v; unsigned n, cap; };
+
+static void list_add(struct mount_list *l, struct mount *m)
+{
+	if (l->n == l->cap)
+		l->v = xrealloc(l->v, (l->cap = l->cap ? l->cap * 2 : 16) * sizeof(*l->v));
+	l->v[l->n++] = m;
+}
+
+/* The mounts of the tree at `top` below `root` (a dentry of it), parents before children. */
+static void tree_list_locked(struct mount *top, struct dentry *root, bool rec, bool unbindable_too, struct mount_list *l)
+{
+	static unsigned pass; /* mount_lock */
+	struct mount *m;
+
+	pass++;
+	top->mark = pass;
+	list_add(l, top);
+	/* A parent stands before its children in its namespace's list, except after MS_MOVE: so go on until nothing is new. */
+	for (bool again = rec && top->ns; again;) {
+		again = false;
+		TAILQ_FOREACH(m, &top->ns->mounts, ns_link) {
+			if (m->mark == pass || !m->parent || m->parent->mark != pass)
+				continue;
+			if ((m->parent == top && !d_is_ancestor(root, m->mountpoint)) || (m->unbindable && !unbindable_too))
+				continue;
+			m->mark = pass;
+			list_add(l, m);
+			again = true;
+		}
+	}
+}
+
+/* Copies of all in `from`, put together in the same way; not attached and in no namespace. */
+static void copy_list_locked(const struct mount_list *from, struct dentry *root, bool slave, struct mount_list *to)
+{
+	for (unsigned i = 0; i < from->n; i++) {
+		struct mount *o = from->v[i], *n = mount_alloc(o->sb, i ? o->root : root, o->flags);
+		mnt_join_locked(n, o, slave);
+		n->unbindable = o->unbindable;
+		o->copy = n;
+		if (i)
+			attach_locked(n, o->parent->copy, o->mountpoint, NULL);
+		list_add(to, n);
+	}
+}
+
+static void enter_ns_locked(const struct mount_list *l, struct mount_namespace *ns)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		if (l->v[i]->ns == ns)
+			continue;
+		l->v[i]->ns = ns;
+		TAILQ_INSERT_TAIL(&ns->mounts, l->v[i], ns_link);
+		ns->nmounts++;
+	}
+}
+
+/* Put a tree (its first mount has no parent) on pd of pm, and copies of it wherever pm's propagation says. 0 or -ENOSPC */
+static int attach_tree_locked(const struct mount_list *tree, struct mount *pm, struct dentry *pd)
+{
+	struct targets t;
+
+	propagation_targets_locked(pm, &t);
+	unsigned room = pm->ns->nmounts + tree->n;
+	for (int i = 0; i < t.n; i++)
+		room += t.v[i].m->ns == pm->ns ? tree->n : 0;
+	if (room > MAX_MOUNTS || (uint64_t)t.n * tree->n > MAX_MOUNTS) {
+		targets_done(&t);
+		return -ENOSPC;
+	}
+	if (pm->group) {
+		for (unsigned i = 0; i < tree->n; i++)
+			mnt_set_shared_locked(tree->v[i]);
+		t.rings[0].copy = tree->v;
+	}
+	for (int i = 0; i < t.n; i++) {
+		struct mount *m = t.v[i].m, *q;
+		struct target_ring *r = &t.rings[t.v[i].ring], *up = r;
+		struct mount_list copy = { 0 };
+
+		bool new = !m->ns; /* part of what is being attached */
+		for (unsigned k = 0; k < tree->n; k++)
+			new |= m == tree->v[k];
+		if (new || !d_is_ancestor(m->root, pd) || (r->copy && !r->shared))
+			continue;
+		while (!up->copy)
+			up = &t.rings[up->parent];
+		copy_list_locked(&(struct mount_list){ up->copy, tree->n, 0 }, up->copy[0]->root, up != r, &copy);
+		if (r->shared)
+			for (unsigned k = 0; k < copy.n; k++)
+				mnt_set_shared_locked(copy.v[k]);
+		q = lookup_mnt_locked(m, pd);
+		attach_locked(copy.v[0], m, pd, NULL);
+		if (q) { /* what is mounted there stays on top */
+			LIST_REMOVE(q, hash_link);
+			pd->mounts--;
+			struct dentry *root = copy.v[0]->root;
+			q->parent = copy.v[0]; /* its counts of m and pd are never the last: the copy has them too */
+			q->mountpoint = root;
+			mnt_get(copy.v[0]);
+			dget(root);
+			root->mounts++;
+			LIST_INSERT_HEAD(&mount_hash[hash_mnt(q->parent, root)], q, hash_link);
+			BUG_ON(refcount_put(&m->ref));
+			atomic_fetch_sub_explicit(&pd->count, 1, memory_order_relaxed);
+		}
+		enter_ns_locked(&copy, m->ns);
+		if (r->copy)
+			free(copy.v);
+		else
+			r->copy = copy.v;
+	}
+	attach_locked(tree->v[0], pm, pd, NULL);
+	enter_ns_locked(tree, pm->ns);
+	targets_done(&t);
+	return 0;
+}
+
 static struct dentry *super_root(struct super_block *sb)
 {
 	guard(mutex)(&mount_lock);
@@ -202,7 +326,7 @@ int do_mount_at(const struct path *where, struct super_block *sb, unsigned mnt_f
 		if (!ret && pm->ns->nmounts >= MAX_MOUNTS)
 			ret = -ENOSPC;
 		if (!ret)
-			attach_locked(m, pm, pd, pm->ns);
+			ret = attach_tree_locked(&(struct mount_list){ &m, 1, 0 }, pm, pd);
 	}
 	if (ret)
 		mnt_put(m);
@@ -265,69 +389,29 @@ void mount_ns_root(struct mount_namespace *ns, struct path *out)
 
 struct mount_namespace *mount_ns_of(const struct path *p) { return READ_ONCE(p->mnt->ns); }
 
-/* Copy the tree below `from` (its root becomes root) into ns. Pairs old -> new are kept for the caller. */
-struct mount_pair { struct mount *old, *new; };
-static struct mount *copy_tree_locked(struct mount *from, struct dentry *root, struct mount_namespace *ns, bool rec, struct mount_pair **pairs,
-				      unsigned *npairs)
-{
-	struct mount *top = mount_alloc(from->sb, root, from->flags), *m;
-	unsigned n = 0, cap = 16;
-	struct mount_pair *v = xcalloc(cap, sizeof(*v));
-
-	v[n++] = (struct mount_pair){ from, top };
-	/* A parent stands before its children in its namespace's list, except after MS_MOVE: so go on until nothing is new. */
-	for (bool again = rec && from->ns; again;) {
-		again = false;
-		TAILQ_FOREACH(m, &from->ns->mounts, ns_link) {
-			struct mount *np = NULL;
-			bool have = false;
-			for (unsigned i = 0; i < n; i++) {
-				if (v[i].old == m->parent)
-					np = v[i].new;
-				if (v[i].old == m)
-					have = true;
-			}
-			if (have || !np || m == top || (m->parent == from && !d_is_ancestor(root, m->mountpoint)))
-				continue;
-			struct mount *nm = mount_alloc(m->sb, m->root, m->flags);
-			if (n == cap)
-				v = xrealloc(v, (cap *= 2) * sizeof(*v));
-			v[n++] = (struct mount_pair){ m, nm };
-			attach_locked(nm, np, m->mountpoint, NULL);
-			again = true;
-		}
-	}
-	for (unsigned i = 0; ns && i < n; i++) {
-		v[i].new->ns = ns;
-		TAILQ_INSERT_TAIL(&ns->mounts, v[i].new, ns_link);
-		ns->nmounts++;
-	}
-	*pairs = v;
-	*npairs = n;
-	return top;
-}
-
 struct mount_namespace *mount_ns_dup(struct mount_namespace *old, struct fs_context *fs)
 {
 	struct mount_namespace *ns = ns_alloc();
-	struct mount_pair *v;
-	unsigned n;
+	struct mount_list from = { 0 }, to = { 0 };
 	struct path put[2] = { 0 };
 	{
 		guard(mutex)(&mount_lock);
-		ns->root = copy_tree_locked(old->root, old->root->root, ns, true, &v, &n);
+		tree_list_locked(old->root, old->root->root, true, true, &from);
+		copy_list_locked(&from, old->root->root, false, &to);
+		enter_ns_locked(&to, ns);
+		ns->root = to.v[0];
 		if (fs) {
 			guard(mutex)(&fs->lock);
-			for (unsigned i = 0; i < n; i++) {
-				if (fs->root.mnt == v[i].old && !put[0].mnt) {
+			for (unsigned i = 0; i < from.n; i++) {
+				if (fs->root.mnt == from.v[i] && !put[0].mnt) {
 					put[0].mnt = fs->root.mnt;
-					mnt_get(v[i].new);
-					fs->root.mnt = v[i].new;
+					mnt_get(to.v[i]);
+					fs->root.mnt = to.v[i];
 				}
-				if (fs->cwd.mnt == v[i].old && !put[1].mnt) {
+				if (fs->cwd.mnt == from.v[i] && !put[1].mnt) {
 					put[1].mnt = fs->cwd.mnt;
-					mnt_get(v[i].new);
-					fs->cwd.mnt = v[i].new;
+					mnt_get(to.v[i]);
+					fs->cwd.mnt = to.v[i];
 				}
 			}
 		}
@@ -335,7 +419,8 @@ struct mount_namespace *mount_ns_dup(struct mount_namespace *old, struct fs_cont
 	for (int i = 0; i < 2; i++)
 		if (put[i].mnt)
 			mnt_put(put[i].mnt);
-	free(v);
+	free(from.v);
+	free(to.v);
 	return ns;
 }
 
@@ -354,8 +439,7 @@ static int do_bind(const struct path *target, const char *source, bool rec)
 {
 	struct path src;
 	struct mount_namespace *ns = current_ns();
-	struct mount_pair *v = NULL;
-	unsigned n = 0;
+	struct mount_list from = { 0 }, tree = { 0 };
 	struct release_list l = { 0 };
 
 	if (!source || !*source)
@@ -364,30 +448,25 @@ static int do_bind(const struct path *target, const char *source, bool rec)
 	if (ret)
 		return ret;
 	mutex_lock(&mount_lock);
-	struct mount *pm = target->mnt, *m = NULL;
+	struct mount *pm = target->mnt;
 	struct dentry *pd = target->dentry;
 	topmost_locked(&pm, &pd);
-	if (!ns || src.mnt->ns != ns || pm->ns != ns) {
+	if (!ns || src.mnt->ns != ns || pm->ns != ns || src.mnt->unbindable) {
 		ret = -EINVAL;
 	} else if (ns->nmounts >= MAX_MOUNTS / 2) {
 		ret = -ENOSPC;
 	} else {
-		m = copy_tree_locked(src.mnt, src.dentry, NULL, rec, &v, &n);
-		ret = can_attach_locked(m, pm, pd);
-		if (!ret) {
-			attach_locked(m, pm, pd, ns);
-			for (unsigned i = 1; i < n; i++) {
-				v[i].new->ns = ns;
-				TAILQ_INSERT_TAIL(&ns->mounts, v[i].new, ns_link);
-				ns->nmounts++;
-			}
-		} else {
-			for (unsigned i = n; i-- > 0;)
-				detach_locked(v[i].new, &l, true);
-		}
+		tree_list_locked(src.mnt, src.dentry, rec, false, &from);
+		copy_list_locked(&from, src.dentry, false, &tree);
+		ret = can_attach_locked(tree.v[0], pm, pd);
+		if (!ret)
+			ret = attach_tree_locked(&tree, pm, pd);
+		for (unsigned i = tree.n; ret && i-- > 0;)
+			detach_locked(tree.v[i], &l, true);
 	}
 	mutex_unlock(&mount_lock);
-	free(v);
+	free(from.v);
+	free(tree.v);
 	release_all(&l);
 	path_put(&src);
 	return ret;
@@ -397,6 +476,7 @@ static int do_move(const struct path *target, const char *source)
 {
 	struct path src;
 	struct release_list l = { 0 };
+	struct mount_list tree = { 0 };
 
 	if (!source || !*source)
 		return -EINVAL;
@@ -409,20 +489,48 @@ static int do_move(const struct path *target, const char *source)
 	struct dentry *pd = target->dentry;
 	topmost_locked(&pm, &pd);
 	ret = -EINVAL;
-	if (m->ns && m->ns == ns && pm->ns == ns && src.dentry == m->root && m->parent) {
+	if (m->ns && m->ns == ns && pm->ns == ns && src.dentry == m->root && m->parent && !m->parent->group) {
 		ret = can_attach_locked(m, pm, pd);
 		for (struct mount *up = pm; up && !ret; up = up->parent)
 			if (up == m)
 				ret = -ELOOP;
+		if (!ret)
+			tree_list_locked(m, m->root, true, true, &tree);
+		for (unsigned i = 0; pm->group && i < tree.n; i++)
+			if (tree.v[i]->unbindable)
+				ret = -EINVAL;
 		if (!ret) {
-			detach_locked(m, &l, false);
-			attach_locked(m, pm, pd, ns);
+			struct mount *was = m->parent;
+			struct dentry *at = m->mountpoint;
+			detach_locked(m, &l, false); /* l keeps both until the end */
+			ret = attach_tree_locked(&tree, pm, pd);
+			if (ret)
+				attach_locked(m, was, at, ns);
 		}
 	}
 	mutex_unlock(&mount_lock);
+	free(tree.v);
 	release_all(&l);
 	path_put(&src);
 	return ret;
+}
+
+/* mount(2) with MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE */
+static int do_change_type(const struct path *p, unsigned long flags)
+{
+	unsigned long type = flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE);
+	struct mount_list tree = { 0 };
+
+	if ((flags & ~(MS_REC | MS_SILENT) & ~type) || (type & (type - 1)) || p->dentry != p->mnt->root)
+		return -EINVAL;
+	guard(mutex)(&mount_lock);
+	if (!p->mnt->ns)
+		return -EINVAL;
+	tree_list_locked(p->mnt, p->mnt->root, flags & MS_REC, true, &tree);
+	for (unsigned i = 0; i < tree.n; i++)
+		mnt_change_propagation_locked(tree.v[i], type);
+	free(tree.v);
+	return 0;
 }
 
 static int do_new_mount(const struct path *target, const char *source, const char *type, unsigned long flags, const char *data)
@@ -473,11 +581,7 @@ int vfs_mount(const char *source, const char *target, const char *type, unsigned
 	} else if (flags & MS_BIND) {
 		ret = do_bind(&p, source, flags & MS_REC);
 	} else if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)) {
-		/* Every mount here is private: a request to make it so is true already, as is a slave of nobody. A shared mount
-		 * is accepted because unshare(1) and container tools insist on it; nothing propagates (see CAVEATS). */
-		unsigned long k = flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE);
-		if ((flags & ~(MS_REC | MS_SILENT) & ~k) || (k & (k - 1)) || p.dentry != p.mnt->root)
-			ret = -EINVAL;
+		ret = do_change_type(&p, flags);
 	} else if (flags & MS_MOVE) {
 		ret = do_move(&p, source);
 	} else {
@@ -487,9 +591,50 @@ int vfs_mount(const char *source, const char *target, const char *type, unsigned
 	return ret;
 }
 
+/* What goes with the mounts of `tree`, by propagation from the mounts that they stand on: appended to it. A copy that has something else
+ * mounted on it stays. 0, or -EBUSY when one is in use and `busy_matters`. */
+static int propagate_umount_locked(struct mount_list *tree, bool busy_matters)
+{
+	unsigned own = tree->n;
+	static unsigned pass = 1u << 31; /* mount_lock; apart from tree_list_locked()'s */
+	int ret = 0;
+
+	pass++;
+	for (unsigned i = 0; i < own; i++)
+		tree->v[i]->mark = pass;
+	for (unsigned i = own; i-- > 0 && !ret;) { /* children first */
+		struct mount *m = tree->v[i], *c, *k;
+		struct targets t;
+
+		if (!m->parent)
+			continue;
+		propagation_targets_locked(m->parent, &t);
+		for (int j = 0; j < t.n && !ret; j++) {
+			c = lookup_mnt_locked(t.v[j].m, m->mountpoint);
+			if (!c || c->mark == pass || !c->ns)
+				continue;
+			unsigned refs = 1;
+			for (k = next_child_locked(c->ns, c, NULL); k; k = next_child_locked(c->ns, c, k), refs++)
+				if (k->mark != pass)
+					break;
+			if (k)
+				continue;
+			if (busy_matters && refcount_read(&c->ref) > refs) {
+				ret = -EBUSY;
+				break;
+			}
+			c->mark = pass;
+			list_add(tree, c);
+		}
+		targets_done(&t);
+	}
+	return ret;
+}
+
 int vfs_umount(const struct path *p, int flags)
 {
 	struct release_list l = { 0 };
+	struct mount_list tree = { 0 };
 	int ret = 0;
 
 	if (!may_mount())
@@ -503,15 +648,19 @@ int vfs_umount(const struct path *p, int flags)
 		ret = flags & MNT_DETACH ? -EINVAL : -EBUSY;
 	else if (flags & MNT_EXPIRE)
 		ret = -EAGAIN; /* Linux marks the mount; a second call expires it. It never expires here. */
-	else if (flags & MNT_DETACH)
-		umount_tree_locked(m, &l);
-	else if (next_child_locked(ns, m, NULL) || refcount_read(&m->ref) > 2 /* the tree's and the caller's */)
+	else if (!(flags & MNT_DETACH) && (next_child_locked(ns, m, NULL) || refcount_read(&m->ref) > 2 /* the tree's and the caller's */))
 		ret = -EBUSY;
-	else
-		detach_locked(m, &l, true);
+	if (!ret) {
+		tree_list_locked(m, m->root, true, true, &tree);
+		ret = propagate_umount_locked(&tree, !(flags & MNT_DETACH));
+		/* Children lie before their parents in the part that propagation added, behind them in the other. */
+		for (unsigned i = tree.n; !ret && i-- > 0;)
+			detach_locked(tree.v[i], &l, true);
+	}
 	mutex_unlock(&mount_lock);
 	if (!ret && m->sb->ops && m->sb->ops->sync)
 		m->sb->ops->sync(m->sb);
+	free(tree.v);
 	release_all(&l);
 	return ret;
 }
@@ -543,6 +692,8 @@ int vfs_pivot_root(const char *new_root, const char *put_old)
 		goto out;
 	ret = -EINVAL;
 	if (root.dentry != rm->root || new.dentry != nm->root || !nm->parent)
+		goto out;
+	if (old.mnt->group || nm->parent->group || (rm->parent && rm->parent->group))
 		goto out;
 	/* put_old must be at or below the new root */
 	struct mount *m = old.mnt;
@@ -621,6 +772,20 @@ static void show_flags(struct strbuf *b, unsigned f)
 		      f & MS_RELATIME && !(f & MS_NOATIME) ? ",relatime" : "");
 }
 
+static void show_propagation(struct strbuf *b, struct mount *m)
+{
+	mutex_lock(&mount_lock);
+	unsigned group = m->group, master = m->master ? m->master->group : 0;
+	bool unbindable = m->unbindable;
+	mutex_unlock(&mount_lock);
+	if (group)
+		strbuf_printf(b, " shared:%u", group);
+	if (master)
+		strbuf_printf(b, " master:%u", master);
+	if (unbindable)
+		strbuf_printf(b, " unbindable");
+}
+
 static char *dentry_string(struct dentry *d, struct dentry *stop, char *buf, size_t size)
 {
 	char *p = buf + size - 1;
@@ -676,6 +841,7 @@ void mount_ns_show(struct mount_namespace *ns, const struct path *root, struct s
 				show_escaped(b, s, strlen(s));
 				strbuf_printf(b, " ");
 				show_flags(b, m->flags);
+				show_propagation(b, m);
 				strbuf_printf(b, " - %s ", m->sb->type);
 				show_escaped(b, src, strlen(src));
 				strbuf_printf(b, " %s%s%s\n", m->sb->flags & MS_RDONLY ? "ro" : "rw", *o ? "," : "", o);
