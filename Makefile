@@ -13,7 +13,7 @@ else
 endif
 
 build: deps ## build/bailey
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
 	@ninja -C $(BUILD) --quiet
 
 test: test-deps build ## all tests: unit, guest (natively and inside), apps, evil
@@ -24,7 +24,7 @@ bench: test-deps build ## the same work natively, under Bailey and, if installed
 	@bench/apps bailey='$(BAILEY) run --' $$(command -v runsc >/dev/null && echo runsc='runsc --network=none --ignore-cgroups do')
 
 debug: deps ## build-debug/bailey, with lock ranks, ASan and UBSan
-	@test -f build-debug/build.ninja || meson setup build-debug --buildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@test -f build-debug/build.ninja || meson setup build-debug --buildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
 	@ninja -C build-debug --quiet
 
 deps:
