@@ -4,7 +4,8 @@
 
   tests/run.py [--build DIR] [--wrapper CMD] [--jobs N] [-v] [KIND[/PATTERN]...]
 
-Kinds: check (the tree itself), unit, guest (natively and inside), apps (natively and inside, same output and status), evil (inside).
+Kinds: check (the tree itself), unit, guest (natively and inside), apps (natively and inside, same output and status), cli (the command
+line), evil (inside).
 A pattern is a shell pattern on the test's name: `tests/run.py guest/signal* apps`.
 """
 import argparse, concurrent.futures, fnmatch, glob, os, re, shlex, shutil, signal, subprocess, sys, tempfile, time
@@ -101,6 +102,11 @@ def t_apps(name, path):
     return res[0] == res[1], f'natively {tell(res[0][0])}:\n{res[0][1]}\ninside {tell(res[1][0])}:\n{res[1][1]}'
 
 
+def t_cli(name, path):
+    st, out, _ = run([path], int(header(path, 'timeout', '120')), env=dict(os.environ, BAILEY=bailey, BUILD=build))
+    return st == 0, f'{tell(st)}\n' + out
+
+
 def t_evil(name, path):
     words = inside
     opts = header(path, 'options') if path.endswith('.sh') else None
@@ -127,6 +133,7 @@ kinds = {
     'unit': (t_unit, [p for p in programs('unit') if os.path.basename(p).startswith('test-')]),
     'guest': (t_guest, programs('guest')),
     'apps': (t_apps, sorted(glob.glob(os.path.join(here, 'apps', '*.sh')) + glob.glob(os.path.join(here, 'apps', '*.py')))),
+    'cli': (t_cli, sorted(glob.glob(os.path.join(here, 'cli', '*.sh')) + glob.glob(os.path.join(here, 'cli', '*.py')))),
     'evil': (t_evil, programs('evil') + sorted(glob.glob(os.path.join(here, 'evil', '*.sh')))),
 }
 todo = []

@@ -418,6 +418,10 @@ int sandbox_run(struct sandbox_options *o)
 	if (o->tty && isatty(log))
 		log_set_crlf();
 	proc_read_host();
+	struct watch *watch;
+	r = memory_watch_prepare(o->memory_limit, &watch);
+	if (r)
+		return fail(o, EXIT_BAILEY, "--memory: %s", strerror(-r));
 	s->sched = sched_create(1);
 	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .zygote_fd = -1 };
 	r = platform_create(&po, &s->platform);
@@ -444,6 +448,9 @@ int sandbox_run(struct sandbox_options *o)
 	r = jail_close(o, &s->jail, &step);
 	if (r)
 		return fail(o, EXIT_BAILEY, "%s: %s", step, strerror(-r));
+	r = memory_watch_start(watch, s->kernel);
+	if (r)
+		return fail(o, EXIT_BAILEY, "--memory: %s", strerror(-r));
 	struct fiber *boot = fiber_create(s->sched, 0, "boot", boot_fiber, s);
 	if (!boot)
 		return fail(o, EXIT_BAILEY, "starting the scheduler: out of memory");

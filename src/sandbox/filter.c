@@ -19,6 +19,9 @@
 #define SYS_SECCOMP 1 /* si_code of SIGSYS: the call is kept by a filter */
 #endif
 
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 #define C(name, why) { SYS_##name, #name, why }
 const struct jail_call jail_calls[] = {
 	/* the libc and its threads */
@@ -52,7 +55,7 @@ const struct jail_call jail_calls[] = {
 	C(getdents64, "host tree"), C(faccessat2, "host tree"), C(ftruncate, "files"), C(fallocate, "files"), C(fsync, "files"),
 	C(fdatasync, "files"), C(sync_file_range, "files"), C(syncfs, "files"), C(fadvise64, "files"), C(copy_file_range, "copy-up"),
 	C(sendfile, "files"), C(flock, "writable binds"), C(fgetxattr, "host tree"), C(flistxattr, "host tree"),
-	C(fsetxattr, "writable binds"), C(fremovexattr, "writable binds"), C(fchmod, "writable binds"), C(fchmodat, "writable binds"),
+	C(fsetxattr, "writable binds"), C(fremovexattr, "writable binds"), C(fchmod, "writable binds"), C(fchmodat, "writable binds"), C(fchmodat2, "writable binds"),
 	C(fchown, "writable binds"), C(fchownat, "writable binds"), C(utimensat, "writable binds"), C(mkdirat, "writable binds"),
 	C(mknodat, "writable binds"), C(symlinkat, "writable binds"), C(linkat, "writable binds"), C(unlinkat, "writable binds"),
 	C(renameat, "writable binds"), C(renameat2, "writable binds"), C(fcntl, "descriptors, seals"), C(dup, "descriptors"),

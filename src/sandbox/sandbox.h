@@ -71,6 +71,12 @@ int jail_filter_load(bool host_network, const char **step);
 struct jail_call { int nr; const char *name, *why; };
 extern const struct jail_call jail_calls[]; /* ends with a NULL name; docs/security.md is checked against it */
 
+/* ---- memory.c: --memory. prepare: while /proc is there; start: once the jail is closed. 0 or -errno ---- */
+struct watch;
+struct kernel;
+int memory_watch_prepare(uint64_t limit, struct watch **out);
+int memory_watch_start(struct watch *w, struct kernel *k);
+
 /* ---- boot.c: the body of the kernel process; returns its exit status. Reports failures over o->control_fd ---- */
 int sandbox_run(struct sandbox_options *o);
 
