@@ -106,8 +106,10 @@ static int pipe_sleep(struct pipe *p, struct wait_queue *wq, bool (*cond)(struct
 	vfs_will_block();
 	wait_entry_init_fiber(&e, fiber_self());
 	e.exclusive = true;
-	wait_queue_add(wq, &e);
-	while (!cond(p)) {
+	for (;;) {
+		wait_queue_add(wq, &e); /* a wake-up took it off the queue, and may have been for a poller alone */
+		if (cond(p))
+			break;
 		r = fiber_park(PARK_INTERRUPTIBLE, KTIME_MAX);
 		if (r) {
 			r = cond(p) ? 0 : -ERESTARTSYS;
