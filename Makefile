@@ -14,9 +14,10 @@ endif
 
 build: deps ## build/bailey
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) --quiet bailey
 
 test: test-deps build ## all tests: unit, guest (natively and inside), apps, evil
+	@ninja -C $(BUILD) --quiet
 	@/usr/bin/python3 tests/run.py --build $(BUILD) $(TESTS)
 
 bench: test-deps build ## the same work natively, under Bailey and, if installed, under runsc

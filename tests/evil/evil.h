@@ -3,7 +3,9 @@
  * it may only end itself. */
 #ifndef BAILEY_TESTS_EVIL_H
 #define BAILEY_TESTS_EVIL_H
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -58,7 +60,7 @@ struct range { uint64_t start, end; int w; };
 /* Pages of the high area that are mapped: found by touching every page in steps, then at the edges. */
 static inline int find_high(struct range *r, int max)
 {
-	int n = 0;
+	volatile int n = 0;
 	for (uint64_t a = HIGH_START; a < HIGH_END && n < max;) {
 		if (!can_read(a)) {
 			a += 0x10000;
