@@ -2,8 +2,11 @@
 /* root.c: the super block of proc, its root directory with the process directories, and /proc/PID's tables. */
 #include "fs/proc/proc_internal.h"
 #include "fs/proc/sysctl_ipc.h"
+#include "kernel/pidfd.h"
 #include <dirent.h>
 #include <stdio.h>
+
+#define PROC_MAGIC 0x9fa0
 
 /* ---- tasks behind nodes ---- */
 
@@ -513,7 +516,17 @@ static int proc_mount(struct kernel *k, const char *source, unsigned long flags,
 	struct pid_namespace *ns = fc && fc->task ? task_pid_ns(fc->task) : k->tasks.root;
 
 	pidns_get(ns);
-	return pseudo_super(k, "proc", 0x9fa0, &root, ns, &proc_super_ops, out);
+	return pseudo_super(k, "proc", PROC_MAGIC, &root, ns, &proc_super_ops, out);
+}
+
+/* pidfd_send_signal(2) takes an open /proc/PID directory as well. */
+static struct pid *pid_of_dir(struct file *f)
+{
+	if (f->inode->sb->magic != PROC_MAGIC || !S_ISDIR(f->inode->mode) || file_pnode(f)->e != &proc_tgid_entry)
+		return NULL;
+	struct pid *p = file_pnode(f)->pid;
+	pid_get(p);
+	return p;
 }
 
 void proc_register(void)
@@ -522,4 +535,5 @@ void proc_register(void)
 
 	register_filesystem(&t);
 	proc_sysvipc_init();
+	pidfd_proc_hook = pid_of_dir;
 }
