@@ -357,12 +357,15 @@ static void boot_fiber(void *arg)
 {
 	struct sandbox *s = arg;
 
+	s->failed = start_guest(s);
+	if (s->failed) {
+		sched_stop(s->sched, 0);
+		return;
+	}
+	/* Not before there is a process for the signals that wait in the socket. */
 	wait_queue_init(&s->control_wq);
 	if (host_poll_add(&s->control, s->sched, s->o->control_fd, &s->control_wq) == 0)
 		fiber_wake(fiber_create(s->sched, 0, "control", control_fiber, s));
-	s->failed = start_guest(s);
-	if (s->failed)
-		sched_stop(s->sched, 0);
 }
 
 /* ---- all of it ---- */
