@@ -156,7 +156,7 @@ long sys_splice(struct task *t, const struct syscall_args *a)
 		n = -EFAULT;
 	else if (!(p.in->mode & FMODE_READ) || !(p.out->mode & FMODE_WRITE))
 		n = -EBADF;
-	else if ((!ip && !op) || (!ip && !spliceable(p.in)) || (!op && !spliceable(p.out)))
+	else if ((!ip && !op) || (!ip && (!spliceable(p.in) || !p.in->ops->read)) || (!op && (!spliceable(p.out) || !p.out->ops->write)))
 		n = -EINVAL;
 	else if ((a->a[1] && p.in->ops->stream) || (a->a[3] && p.out->ops->stream))
 		n = -EINVAL;

@@ -27,6 +27,8 @@ int may_delete(struct dentry *dir, struct dentry *victim, bool isdir)
 	int ret = inode_permission(di, MAY_WRITE | MAY_EXEC);
 	if (ret)
 		return ret;
+	if (inode_has(di, INODE_APPEND) || inode_has(i, INODE_APPEND | INODE_IMMUTABLE))
+		return -EPERM;
 	if (di->mode & S_ISVTX) {
 		kuid_t fsuid = fiber_context()->cred->fsuid;
 		if (i->uid != fsuid && di->uid != fsuid && !capable_wrt_inode(i, CAP_FOWNER))
@@ -195,7 +197,7 @@ int vfs_link(int odfd, const char *oname, int ndfd, const char *nname, int flags
 	struct inode *i = old.dentry->inode, *di = c.parent.dentry->inode;
 	if (old.mnt != c.parent.mnt || i->sb != di->sb)
 		ret = -EXDEV;
-	else if (S_ISDIR(i->mode) || !di->ops->link)
+	else if (S_ISDIR(i->mode) || !di->ops->link || inode_has(i, INODE_APPEND | INODE_IMMUTABLE))
 		ret = -EPERM;
 	else if (!READ_ONCE(i->nlink) && !i->linkable)
 		ret = -ENOENT;

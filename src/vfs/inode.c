@@ -86,7 +86,8 @@ int generic_getattr(struct inode *i, struct kstat *st)
 	st->ctime = i->ctime;
 	st->btime = i->btime;
 	st->has_btime = false;
-	st->attributes = st->attributes_mask = 0;
+	st->attributes = i->fsflags & (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP); /* STATX_ATTR_ has the same bits */
+	st->attributes_mask = i->ops && i->ops->keep_flags ? INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP : 0;
 	st->mnt_id = 0;
 	return 0;
 }
@@ -162,6 +163,8 @@ int inode_permission(struct inode *i, int mask)
 	if ((mask & MAY_WRITE) && (i->sb->flags & 1 /* MS_RDONLY */) &&
 	    (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode)))
 		return -EROFS;
+	if ((mask & MAY_WRITE) && inode_has(i, INODE_IMMUTABLE))
+		return -EPERM;
 	if (i->ops && i->ops->permission)
 		return i->ops->permission(i, mask);
 	return generic_permission(i, mask);

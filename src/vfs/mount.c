@@ -177,6 +177,8 @@ static int can_attach_locked(struct mount *m, struct mount *pm, struct dentry *p
 		return -EINVAL;
 	if (pd->deleted)
 		return -ENOENT;
+	if (S_ISLNK(pd->inode->mode) && pd->inode->ops->get_link)
+		return -ENOENT; /* /proc/PID/fd/N: it comes and goes with the descriptor */
 	if (!!S_ISDIR(pd->inode->mode) != !!S_ISDIR(m->root->inode->mode))
 		return -ENOTDIR;
 	return 0;

@@ -627,6 +627,8 @@ static int may_open(const struct path *p, unsigned *flags, int acc)
 		return ret;
 	if ((acc & MAY_WRITE) && (S_ISREG(i->mode) || S_ISDIR(i->mode)) && mnt_is_readonly(p->mnt))
 		return -EROFS;
+	if (inode_has(i, INODE_APPEND) && (((acc & MAY_WRITE) && !(*flags & O_APPEND)) || (*flags & O_TRUNC)))
+		return -EPERM;
 	if ((*flags & O_NOATIME) && !inode_owner_or_capable(i))
 		return -EPERM;
 	return 0;

@@ -191,6 +191,10 @@ int vfs_setattr(const struct path *p, struct iattr *a, bool touch)
 
 	if (ret)
 		return ret;
+	if ((touch ? 0 : a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME)) && inode_has(i, INODE_IMMUTABLE | INODE_APPEND))
+		return -EPERM;
+	if (touch && inode_has(i, INODE_IMMUTABLE))
+		return -EPERM;
 	if ((a->valid & ATTR_UID) && !(c->fsuid == i->uid && a->uid == i->uid) && !capable_wrt_inode(i, CAP_CHOWN))
 		return -EPERM;
 	if ((a->valid & ATTR_GID) && !(c->fsuid == i->uid && (a->gid == i->gid || cred_in_group(c, a->gid))) &&
@@ -269,6 +273,8 @@ int vfs_truncate(const struct path *p, struct file *f, uint64_t size)
 
 	if (ret)
 		return ret;
+	if (inode_has(i, INODE_APPEND))
+		return -EPERM;
 	if (size > st.size && (ret = size_allowed(size)))
 		return ret;
 	if (!S_ISREG(i->mode))
@@ -308,6 +314,8 @@ int vfs_fallocate(struct file *f, int mode, int64_t off, int64_t len)
 	if (!(f->mode & FMODE_WRITE))
 		return -EBADF;
 	struct inode *i = f->inode;
+	if (inode_has(i, INODE_IMMUTABLE) || ((mode & ~KEEP) && inode_has(i, INODE_APPEND)))
+		return -EPERM;
 	if (S_ISFIFO(i->mode))
 		return -ESPIPE;
 	if (S_ISDIR(i->mode))
@@ -342,6 +350,8 @@ static int xattr_permission(const struct path *p, const char *name, int mask)
 
 	if ((mask & MAY_WRITE) && mnt_is_readonly(p->mnt))
 		return -EROFS;
+	if ((mask & MAY_WRITE) && inode_has(i, INODE_IMMUTABLE | INODE_APPEND))
+		return -EPERM;
 	if (!strncmp(name, "security.", 9) || !strncmp(name, "system.", 7))
 		return 0;
 	if (!strncmp(name, "trusted.", 8)) {

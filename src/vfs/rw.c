@@ -2,10 +2,14 @@
 /* rw.c: reading, writing and seeking in open files, and copying between them. */
 #include "vfs/internal.h"
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* <linux/fs.h> does not go with <sys/mount.h> */
+#define FS_IOC_GETFLAGS _IOR('f', 1, long)
+#define FS_IOC_SETFLAGS _IOW('f', 2, long)
 #define MAX_RW_COUNT 0x7ffff000UL
 
 /* The position is locked only when somebody else could use it at the same time. */
@@ -73,7 +77,7 @@ static int write_checks(struct file *f, struct iov_iter *from, int64_t pos)
 
 	if (unlikely(limit != UINT64_MAX)) {
 		uint64_t at = pos;
-		if (f->flags & O_APPEND) {
+		if ((f->flags & O_APPEND) || pos >= VFS_POS_HOST) {
 			struct kstat st;
 			int ret = vfs_fstat(f, &st);
 			if (ret)
@@ -294,6 +298,8 @@ int vfs_set_flags(struct file *f, unsigned flags)
 	unsigned old = f->flags;
 	int ret;
 
+	if (((flags ^ old) & O_APPEND) && inode_has(f->inode, INODE_APPEND))
+		return -EPERM;
 	if ((flags & O_NOATIME) && !(old & O_NOATIME) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
 	if ((flags & O_DIRECT) && !(old & O_DIRECT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
@@ -308,6 +314,30 @@ int vfs_set_flags(struct file *f, unsigned flags)
 	while (!atomic_compare_exchange_weak(&f->flags, &old, (old & ~SETFL_MASK) | (flags & SETFL_MASK)))
 		;
 	return 0;
+}
+
+/* ioctl_iflags(2) on a regular file or a directory */
+static long change_fsflags(struct file *f, unsigned new)
+{
+	struct inode *i = f->inode;
+	unsigned old = atomic_load(&i->fsflags);
+
+	if (!i->ops->keep_flags)
+		return -ENOTTY;
+	if (mnt_is_readonly(f->path.mnt))
+		return -EROFS;
+	if (!inode_owner_or_capable(i))
+		return -EPERM;
+	if (((old ^ new) & (INODE_IMMUTABLE | INODE_APPEND)) && !cred_has_cap(fiber_context()->cred, CAP_LINUX_IMMUTABLE))
+		return -EPERM;
+	if (new & ~(INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP | INODE_NOATIME))
+		return -EOPNOTSUPP;
+	int ret = i->ops->keep_flags(i, new);
+	if (!ret) {
+		atomic_store(&i->fsflags, new);
+		inode_touch(i, ATTR_CTIME);
+	}
+	return ret;
 }
 
 long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg)
@@ -348,6 +378,12 @@ long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 		size = st.size;
 		return put_user(size, arg);
 	}
+	}
+	if ((cmd == FS_IOC_GETFLAGS || cmd == FS_IOC_SETFLAGS) && f->inode->ops->keep_flags && (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode))) {
+		on = (int)f->inode->fsflags;
+		if (cmd == FS_IOC_GETFLAGS)
+			return put_user(on, arg);
+		return get_user(on, arg) ? -EFAULT : change_fsflags(f, (unsigned)on);
 	}
 	if (f->ops->ioctl) {
 		long r = f->ops->ioctl(f, cmd, arg);

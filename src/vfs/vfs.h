@@ -75,6 +75,8 @@ struct inode_ops {
 	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct inode *inode, const char *name);
+	/* chattr(1): the inode will be kept with these FS_*_FL flags (i->fsflags, which vfs sets). NULL: it has none. */
+	int (*keep_flags)(struct inode *inode, unsigned flags);
 	/* Of the directory's ops, without dir->lock. May a cached dentry still be used? (a host tree that others change,
 	 * /proc/PID): 1 yes, 0 look up again. NULL: yes. */
 	int (*revalidate)(struct inode *dir, const char *name, struct inode *inode /* NULL: cached "no such name" */);
@@ -101,6 +103,7 @@ struct inode {
 	_Atomic int writecount;			/* opens for writing, or -(executing): ETXTBSY */
 	_Atomic int readcount;			/* of a regular file: opens for reading alone; F_SETLEASE asks */
 	char *link;				/* a symlink's target, owned, if it never changes: spares readlink(); immutable */
+	_Atomic unsigned fsflags;		/* FS_IMMUTABLE_FL...: ioctl_iflags(2) */
 	bool dead;				/* a directory that was removed; inode.lock */
 	bool linkable;				/* an O_TMPFILE file without O_EXCL: may get its first name */
 };
@@ -116,6 +119,11 @@ int inode_get_write(struct inode *i);
 void inode_put_write(struct inode *i);
 int inode_deny_write(struct inode *i);
 void inode_allow_write(struct inode *i);
+enum { INODE_IMMUTABLE = 0x10, INODE_APPEND = 0x20, INODE_NODUMP = 0x40, INODE_NOATIME = 0x80 }; /* FS_*_FL */
+static inline bool inode_has(const struct inode *i, unsigned fsflags)
+{
+	return unlikely(atomic_load_explicit(&i->fsflags, memory_order_relaxed) & fsflags);
+}
 struct timespec vfs_now(void); /* as file times are stamped: the coarse clock */
 bool inode_owner_or_capable(struct inode *i);
 bool capable_wrt_inode(struct inode *i, int cap); /* of the running fiber's cred, ids mapped in its user namespace */
@@ -275,6 +283,7 @@ int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void 
 /* For /proc/self/fd: the link text. Bytes or -errno. */
 ssize_t file_d_path(struct file *f, char *buf, size_t size);
 
+#define VFS_POS_HOST (INT64_C(1) << 62) /* file.pos of an inherited host descriptor, which goes by the host's position */
 /* Kernel-side helpers on open files */
 ssize_t vfs_read(struct file *f, struct iov_iter *to, int64_t *pos);   /* checks mode; NULL pos: the file's, under pos_lock */
 ssize_t vfs_write(struct file *f, struct iov_iter *from, int64_t *pos);

@@ -4,7 +4,7 @@
 #define BAILEY_FS_HOSTFD_H
 #include <stdint.h>
 
-#define HOSTFD_POS (INT64_C(1) << 62) /* file.pos of one that goes by the host's position */
+#define HOSTFD_POS VFS_POS_HOST /* file.pos of one that goes by the host's position */
 struct kernel;
 struct file;
 

@@ -67,6 +67,13 @@ int ovl_setattr(struct inode *i, const struct iattr *a)
 	return generic_setattr(i, &own);
 }
 
+/* A pinned inode stays in memory, and its flags with it. */
+int ovl_keep_flags(struct inode *i, unsigned flags)
+{
+	ovl_pin(ovl_i(i));
+	return 0;
+}
+
 ssize_t ovl_readlink(struct inode *i, char *buf, size_t size)
 {
 	struct ovl_inode *oi = ovl_i(i);

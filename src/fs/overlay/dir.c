@@ -564,6 +564,7 @@ const struct inode_ops ovl_dir_iops = {
 	.tmpfile = ovl_tmpfile,
 	.getattr = ovl_getattr,
 	.setattr = ovl_setattr,
+	.keep_flags = ovl_keep_flags,
 	.open = ovl_dir_open,
 	.getxattr = ovl_getxattr,
 	.setxattr = ovl_setxattr,

@@ -366,6 +366,7 @@ const struct inode_ops ovl_file_iops = {
 	.readlink = ovl_readlink,
 	.getattr = ovl_getattr,
 	.setattr = ovl_setattr,
+	.keep_flags = ovl_keep_flags,
 	.open = ovl_file_open,
 	.getxattr = ovl_getxattr,
 	.setxattr = ovl_setxattr,

@@ -82,6 +82,7 @@ void ovl_inner_close(struct file *in);
 /* attr.c */
 int ovl_getattr(struct inode *i, struct kstat *st);
 int ovl_setattr(struct inode *i, const struct iattr *a);
+int ovl_keep_flags(struct inode *i, unsigned flags);
 ssize_t ovl_readlink(struct inode *i, char *buf, size_t size);
 ssize_t ovl_getxattr(struct inode *i, const char *name, void *buf, size_t size);
 int ovl_setxattr(struct inode *i, const char *name, const void *buf, size_t size, int flags);

@@ -468,6 +468,8 @@ static int tmpfs_removexattr(struct inode *i, const char *name)
 	return 0;
 }
 
+static int tmpfs_keep_flags(struct inode *i, unsigned flags) { return 0; } /* inodes stay in memory */
+
 #define COMMON_OPS                                                                                                                         \
 	.getattr = tmpfs_getattr, .setattr = tmpfs_setattr, .getxattr = tmpfs_getxattr, .setxattr = tmpfs_setxattr,                        \
 	.listxattr = tmpfs_listxattr, .removexattr = tmpfs_removexattr, .evict = tmpfs_evict
@@ -485,8 +487,9 @@ static const struct inode_ops dir_ops = {
 	.rename = tmpfs_rename,
 	.tmpfile = tmpfs_tmpfile,
 	.open = tmpfs_open,
+	.keep_flags = tmpfs_keep_flags,
 };
-static const struct inode_ops reg_ops = { COMMON_OPS, .open = tmpfs_open };
+static const struct inode_ops reg_ops = { COMMON_OPS, .open = tmpfs_open, .keep_flags = tmpfs_keep_flags };
 static const struct inode_ops link_ops = { COMMON_OPS };
 static const struct inode_ops special_ops = { COMMON_OPS };
 
