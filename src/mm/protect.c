@@ -143,9 +143,10 @@ static int advise_vma(const struct vma *v, int advice, unsigned *flags, bool *ho
 		*flags = (*flags & ~VMA_RAND_READ) | VMA_SEQ_READ;
 		return 0;
 	case MADV_WILLNEED:
-	case ADV_MERGEABLE:
+		return 0; /* a hint that nothing here depends on */
+	case ADV_MERGEABLE: /* as a kernel without CONFIG_KSM, which has no /sys/kernel/mm/ksm either */
 	case ADV_UNMERGEABLE:
-		return 0; /* hints that nothing here depends on */
+		return -EINVAL;
 	case MADV_DONTNEED:
 	case ADV_COLD:
 	case ADV_PAGEOUT:
@@ -323,7 +324,7 @@ int64_t mm_madvise(struct mm *mm, uaddr_t addr, uint64_t len_in, int advice)
 	int64_t r;
 
 	if (advice == ADV_HWPOISON || advice == ADV_SOFT_OFFLINE)
-		return -EPERM; /* needs CAP_SYS_ADMIN over the machine */
+		return -EINVAL; /* as a kernel without CONFIG_MEMORY_FAILURE */
 	if (!advice_known(advice))
 		return -EINVAL;
 	if (addr % GUEST_PAGE_SIZE)
