@@ -43,7 +43,7 @@ static void inherit(struct task *c, struct task *t, const struct clone_args_k *a
 	if (!(f & CLONE_VM)) /* rseq(2): kept over fork, gone in a thread */
 		c->rseq = t->rseq;
 	c->no_new_privs = t->no_new_privs;
-	c->timer_slack = t->timer_slack;
+	c->timer_slack = c->timer_slack_default = t->timer_slack;
 	c->personality = t->personality;
 	memcpy(c->comm, t->comm, sizeof(c->comm));
 	memcpy(c->cpu_mask, t->cpu_mask, sizeof(c->cpu_mask));

@@ -121,6 +121,8 @@ void task_reap_locked(struct task *t)
 	if (t->uid_counted)
 		uid_count_add_locked(k, t->counted_uid, -1);
 	t->uid_counted = false;
+	t->pid->exit_status = tg->exiting && t == tg->leader ? tg->exit_status : t->exit_code;
+	t->pid->reaped = true;
 	if (t == tg->leader) {
 		if (t->parent)
 			TAILQ_REMOVE(&t->parent->children, t, sibling);
@@ -346,6 +348,9 @@ static const struct run_state *exit_main(struct task *t)
 			signal_unlock(t);
 		}
 		task_mm_release(t, false);
+	} else {
+		t->robust_list = 0;
+		futex_exit_robust(t); /* who waits for it learns of its death all the same */
 	}
 	account(t);
 

@@ -35,6 +35,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	mutex_init(&k->tasks.lock, RANK_TASK_SET);
 	k->tasks.max_tasks = o->max_pids;
 	k->boot_time = ktime_mono();
+	k->boot_ticks = __builtin_ia32_rdtsc();
 	k->memory_limit = o->memory_limit;
 	k->strace = o->strace_fd >= 0;
 	k->strace_fd = o->strace_fd;
@@ -115,7 +116,7 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 		}
 	for (int cpu = 0; cpu < k->ncpus; cpu++)
 		t->cpu_mask[cpu / 64] |= 1ULL << (cpu % 64);
-	t->timer_slack = 50000;
+	t->timer_slack = t->timer_slack_default = 50000;
 	t->sas_ss_flags = 2; /* SS_DISABLE */
 	t->ioprio = 0;
 	int r = first_context(k, t, o);

@@ -46,6 +46,7 @@ struct kernel {
 	struct mount_namespace *root_mnt_ns;
 	struct thread_group *init; /* the first process; borrowed, task_set.lock */
 	ktime_t boot_time;	   /* ktime_mono at start: CLOCK_BOOTTIME's zero for uptime */
+	uint64_t boot_ticks;	   /* the TSC then */
 	uint64_t memory_limit;	   /* bytes, 0: none */
 	uint64_t random_boot_id[2];
 	char *hostname;

@@ -33,6 +33,8 @@ struct pid {
 	struct task *task;	      /* the thread with this id; NULL once dead */
 	struct process_group *pgrp;   /* the group with this id */
 	struct session *session;
+	bool reaped;		      /* the process with this id is gone: */
+	int exit_status;	      /* as wait(2) shows it */
 	struct wait_queue *exit_wait; /* pidfd's poll of the process */
 	struct upid numbers[];
 };

@@ -2,6 +2,8 @@
 /* pidfd.c: the file behind a pidfd: a counted struct pid, so a reused number never reaches the wrong process. */
 #include "kernel/pidfd.h"
 #include "kernel/internal.h"
+#include "mm/uaccess.h"
+#include <sys/ioctl.h>
 
 struct pid *(*pidfd_proc_hook)(struct file *f);
 
@@ -58,7 +60,79 @@ static void pidfd_fdinfo(struct file *f, char *buf, size_t size)
 	strbuf_free(&b);
 }
 
+/* ---- ioctl(2): what is known about the process (Linux fs/pidfs.c) ---- */
+
+struct pidfd_info_k {
+	uint64_t mask, cgroupid;
+	uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+	uint32_t coredump_mask, spare;
+};
+_Static_assert(sizeof(struct pidfd_info_k) == 72, "struct pidfd_info");
+enum { INFO_PID = 1, INFO_CREDS = 2, INFO_CGROUPID = 4, INFO_EXIT = 8 };
+#define INFO_SIZE_MIN 64
+#define PIDFS_MAGIC 0xff
+#define PIDFS_GET_INFO 11
+
+static void fill_info_locked(struct pidfd_info_k *i, struct task *t)
+{
+	struct pid_namespace *ns = task_pid_ns(current);
+	struct user_namespace *uns = current->cred->user_ns;
+	i->pid = (uint32_t)pid_nr(t->pid, ns);
+	i->tgid = (uint32_t)pid_nr(t->tg->pid, ns);
+	i->ppid = t->tg->leader->parent ? (uint32_t)pid_nr(t->tg->leader->parent->tg->pid, ns) : 0;
+	mutex_lock(&t->lock);
+	const struct cred *c = t->cred;
+	i->ruid = from_kuid(uns, c->uid);
+	i->rgid = from_kgid(uns, c->gid);
+	i->euid = from_kuid(uns, c->euid);
+	i->egid = from_kgid(uns, c->egid);
+	i->suid = from_kuid(uns, c->suid);
+	i->sgid = from_kgid(uns, c->sgid);
+	i->fsuid = from_kuid(uns, c->fsuid);
+	i->fsgid = from_kgid(uns, c->fsgid);
+	mutex_unlock(&t->lock);
+	i->mask |= INFO_PID | INFO_CREDS;
+}
+
+static long get_info(struct pid *p, unsigned cmd, uint64_t arg)
+{
+	size_t size = _IOC_SIZE(cmd);
+	uint64_t mask;
+	struct pidfd_info_k i = { 0 };
+	if (!arg || size < INFO_SIZE_MIN)
+		return -EINVAL;
+	if (get_user(mask, arg))
+		return -EFAULT;
+	mutex_lock(&pid_ns_of(p)->kernel->tasks.lock);
+	if ((mask & INFO_EXIT) && p->reaped) {
+		i.mask |= INFO_EXIT;
+		i.exit_code = p->exit_status;
+	}
+	if (p->task && pid_nr(p, task_pid_ns(current)))
+		fill_info_locked(&i, p->task);
+	mutex_unlock(&pid_ns_of(p)->kernel->tasks.lock);
+	if (!i.mask)
+		return -ESRCH;
+	size_t n = MIN(size, sizeof(i));
+	if (copy_to_user(arg, &i, n) || (size > n && clear_user(arg + n, size - n)))
+		return -EFAULT;
+	return 0;
+}
+
+/* Descriptors of namespaces (PIDFD_GET_*_NAMESPACE) do not exist here. */
+static long pidfd_ioctl(struct file *f, unsigned cmd, uint64_t arg)
+{
+	struct pid *p = f->private;
+	if (_IOC_TYPE(cmd) != PIDFS_MAGIC)
+		return -ENOIOCTLCMD;
+	if (_IOC_NR(cmd) == PIDFS_GET_INFO && _IOC_DIR(cmd) == (_IOC_READ | _IOC_WRITE))
+		return get_info(p, cmd, arg);
+	return -ENOIOCTLCMD;
+}
+
 static const struct file_ops pidfd_ops = {
+	.ioctl = pidfd_ioctl,
 	.poll = pidfd_poll,
 	.release = pidfd_release,
 	.show_fdinfo = pidfd_fdinfo,

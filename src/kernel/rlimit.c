@@ -2,6 +2,7 @@
 /* rlimit.c: resource limits (getrlimit(2)). A process has one set, which its threads share. */
 #include "kernel/internal.h"
 #include "kernel/rlimit.h"
+#include "kernel/timer.h"
 #include <linux/capability.h>
 
 #define NR_OPEN 1048576
@@ -64,6 +65,8 @@ long task_prlimit(struct task *caller, struct task *target, unsigned which, cons
 	mutex_unlock(&tg->limits_lock);
 	if (old)
 		*old = was;
+	if (new && which == RLIMIT_CPU)
+		tg_rlimit_cpu_changed(tg);
 	if (new && (which == RLIMIT_AS || which == RLIMIT_DATA || which == RLIMIT_STACK || which == RLIMIT_MEMLOCK || which == RLIMIT_NOFILE)) {
 		mutex_lock(&target->lock);
 		struct mm *mm = target->mm;

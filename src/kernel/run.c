@@ -7,8 +7,16 @@
  */
 #include "kernel/internal.h"
 
+/* Once a task and number: programs probe in loops. */
 static void log_missing(struct task *t, uint32_t nr, const struct syscall_row *row)
 {
+	if (nr < SYSCALL_MAX) {
+		uint64_t bit = 1ULL << nr % 64, *word = &t->missing_logged[nr / 64];
+
+		if (*word & bit)
+			return;
+		*word |= bit;
+	}
 	log_info("%s[%d]: system call %u (%s) is not implemented", t->comm, task_tgid(t, t->kernel->tasks.root), nr,
 		 row && row->name ? row->name : "unknown");
 }
@@ -72,6 +80,28 @@ static inline void check_syscall_exit(struct task *t)
 	DEBUG_BUG_ON(fiber_context()->fs != t->fs);
 }
 
+/* System time: one call in a few is timed, and counts for those that were not; dear ones are timed each. */
+#define TIME_EVERY 8
+#define TIME_DEAR 5000 /* ticks */
+
+static __attribute__((noinline)) int64_t call_timed(struct task *t, syscall_fn *fn)
+{
+	struct fiber_context *c = fiber_context();
+	uint64_t weight = t->time_weight, start, ticks;
+	int64_t r;
+
+	c->parked_ticks = 0;
+	c->timed = true;
+	start = __builtin_ia32_rdtsc();
+	r = fn(t, &t->args);
+	ticks = __builtin_ia32_rdtsc() - start;
+	c->timed = false;
+	ticks -= MIN(ticks, c->parked_ticks);
+	t->kernel_ticks += ticks * MAX(weight, 1);
+	t->time_weight = t->time_in = ticks > TIME_DEAR ? 1 : MIN(weight + 1 + (start >> 4 & 1), TIME_EVERY);
+	return r;
+}
+
 static inline bool is_restart(int64_t r) { return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK; }
 
 static const struct run_state *app(struct task *t)
@@ -95,7 +125,7 @@ static const struct run_state *app(struct task *t)
 			t->blocked_notice = false;
 			memcpy(&t->args, ev->args, sizeof(t->args));
 			if (likely(nr < count && rows[nr].fn))
-				r = rows[nr].fn(t, &t->args);
+				r = unlikely(t->time_in-- <= 1) ? call_timed(t, rows[nr].fn) : rows[nr].fn(t, &t->args);
 			else
 				r = no_syscall(t, nr);
 			if (unlikely(r == -ENOIOCTLCMD))

@@ -62,10 +62,12 @@ struct task {
 	struct vfork_done *vfork_done;	/* counted; told when this task releases its mm */
 	struct vfork_done *vfork_waiting; /* counted; of the child that run_vfork_wait waits for */
 	struct exec_state *exec;	/* an exec between de-threading and the new image */
-	uint64_t timer_slack;
+	uint64_t timer_slack, timer_slack_default;
 	uint32_t personality;
 	uint64_t maj_flt, min_flt, nvcsw, nivcsw;
-	ktime_t kernel_time;		/* ns that the fiber ran for this task: system time */
+	uint64_t kernel_ticks;		/* TSC ticks that the fiber worked for this task: system time */
+	uint8_t time_in, time_weight;	/* calls until one is timed again; what that one counts for */
+	uint64_t missing_logged[8];	/* numbers of absent calls that the log has already */
 	ktime_t past_utime;		/* of platform threads that exec left behind */
 	void *seccomp;			/* kernel/seccomp: filters; counted there */
 	struct sem_undo_list *sem_undo;	/* counted; NULL until it is needed: semop(2) with SEM_UNDO */

@@ -2,13 +2,22 @@
 /* usage.c: CPU time and other usage of threads and processes (getrusage(2), times(2)). */
 #include "kernel/internal.h"
 
+/* The TSC's rate, as it went since the kernel started. */
+static ktime_t ticks_to_ktime(struct kernel *k, uint64_t ticks)
+{
+	uint64_t tsc = __builtin_ia32_rdtsc() - k->boot_ticks;
+	ktime_t ns = ktime_mono() - k->boot_time;
+
+	return tsc && ns > 0 ? (ktime_t)((__uint128_t)ticks * (uint64_t)ns / tsc) : 0;
+}
+
 void task_usage(struct task *t, struct task_usage *u)
 {
 	memset(u, 0, sizeof(*u));
 	mutex_lock(&t->lock);
 	u->utime = t->past_utime + (t->thread ? pl_thread_cpu_time(t->thread) : 0);
 	mutex_unlock(&t->lock);
-	u->stime = t->kernel_time;
+	u->stime = ticks_to_ktime(t->kernel, READ_ONCE(t->kernel_ticks));
 	u->minflt = t->min_flt;
 	u->majflt = t->maj_flt;
 	u->nvcsw = t->nvcsw;

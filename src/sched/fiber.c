@@ -318,7 +318,11 @@ int fiber_park(enum park_mode mode, ktime_t deadline)
 			ktimer_start(&f->deadline, deadline);
 		}
 		if (atomic_compare_exchange_weak(&f->state, &s, s | FS_PARKED | on)) {
+			uint64_t since = unlikely(f->ctx.timed) ? tsc() : 0;
+
 			fiber_leave(t, f, ACT_NONE);
+			if (unlikely(since))
+				f->ctx.parked_ticks += tsc() - since;
 			t = thread_self();
 			s = atomic_load_explicit(&f->state, memory_order_acquire);
 		}
@@ -390,6 +394,11 @@ void fiber_clear_interrupt(struct fiber *f)
 	/* KILL implies SIGNAL and stays. */
 	while ((s & FS_SIGNAL) && !(s & FS_KILL) && !atomic_compare_exchange_weak(&f->state, &s, s & ~(uint32_t)FS_SIGNAL))
 		;
+}
+
+bool fiber_is_parked(struct fiber *f)
+{
+	return atomic_load_explicit(&f->state, memory_order_relaxed) & FS_PARKED;
 }
 
 bool fiber_interrupted(enum park_mode mode)

@@ -66,6 +66,8 @@ struct fiber_context {
 	struct cred *cred;	  /* effective credentials for permission checks, borrowed */
 	struct fs_context *fs;	  /* borrowed */
 	struct fd_table *fdt;	  /* borrowed */
+	bool timed;		  /* count the TSC ticks that pass in parks */
+	uint64_t parked_ticks;
 };
 /* Not started: fiber_wake() starts it. Runs on the worker with the given number, or the caller's (-1). */
 struct fiber *fiber_create(struct sched *s, int worker, const char *name, void (*fn)(void *), void *arg);
@@ -83,6 +85,7 @@ void fiber_wake(struct fiber *f);
 /* Interrupt an interruptible (or, with KILL, killable) park, now or the next time. */
 void fiber_interrupt(struct fiber *f, enum fiber_interrupt how);
 void fiber_clear_interrupt(struct fiber *f); /* own fiber; SIGNAL level only, KILL stays */
+bool fiber_is_parked(struct fiber *f); /* just now; any thread, f must not end meanwhile */
 bool fiber_interrupted(enum park_mode mode); /* would a park in this mode return -EINTR now? */
 
 /* Bracket for a blocking host call: another thread takes over this worker's run queue meanwhile. No mutex held. */

@@ -202,7 +202,7 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 	case PR_GET_CHILD_SUBREAPER:
 		return put_user((int)t->tg->child_subreaper, a2);
 	case PR_SET_TIMERSLACK:
-		t->timer_slack = (int64_t)a2 <= 0 ? 50000 : a2;
+		t->timer_slack = (int64_t)a2 <= 0 ? t->timer_slack_default : a2;
 		return 0;
 	case PR_GET_TIMERSLACK:
 		return MIN(t->timer_slack, (uint64_t)INT64_MAX);
@@ -237,14 +237,14 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 		return -EINVAL;
 	case PR_GET_SPECULATION_CTRL:
 	case PR_SET_SPECULATION_CTRL:
-		if (a4 | a5)
+		if (a3 && (int)a->a[0] == PR_GET_SPECULATION_CTRL)
 			return -EINVAL;
-		return a2 <= PR_SPEC_INDIRECT_BRANCH ? (int)a->a[0] == PR_GET_SPECULATION_CTRL ? PR_SPEC_NOT_AFFECTED : -ENXIO : -ENODEV;
+		return a4 | a5 ? -EINVAL : -ENODEV; /* what the host does about it is not asked, and not promised */
 	case PR_MCE_KILL:
 	case PR_MCE_KILL_GET:
 		return -EINVAL;
-	case PR_SET_PTRACER: /* YAMA's: accepted as with scope 0, where it has no effect */
-		return 0;
+	case PR_SET_PTRACER: /* as a kernel without YAMA: nobody could be let in */
+		return -EINVAL;
 	case PR_GET_MEMORY_MERGE_:
 	case PR_GET_MDWE_:
 		return a2 | a3 | a4 | a5 ? -EINVAL : 0;

@@ -21,7 +21,10 @@ char task_state_char(struct task *t)
 	}
 	if (t->state == &run_vfork_wait)
 		return 'D';
-	return t->syscall_nr >= 0 && t->blocked_notice ? 'S' : 'R';
+	if (READ_ONCE(t->syscall_nr) < 0)
+		return 'R';
+	guard(mutex)(&t->lock); /* holds the fiber */
+	return t->blocked_notice || (t->fiber && fiber_is_parked(t->fiber)) ? 'S' : 'R';
 }
 
 static const char *state_name(char c)
