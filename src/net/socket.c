@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* socket.c: sockets as files, and the options that every family shares. */
+#include "net/net_ns.h"
 #include "net/socket.h"
 #include <linux/sockios.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
@@ -49,6 +51,7 @@ struct socket *socket_new(int family, int type, int protocol)
 	s->type = type;
 	s->protocol = protocol;
 	s->rcvtimeo = s->sndtimeo = KTIME_MAX;
+	s->opt.rcvlowat = 1;
 	return s;
 }
 
@@ -143,7 +146,7 @@ static int sock_fasync(struct file *f, bool on)
 		a->file = f;
 		a->entry.func = sock_async_wake;
 		ktimer_init(&a->timer, current->kernel->sched, sock_async_fire);
-		struct async_table t = { { sock_async_queue, EPOLLIN | EPOLLOUT | EPOLLPRI }, a };
+		struct async_table t = { { .queue = sock_async_queue, .key = EPOLLIN | EPOLLOUT | EPOLLPRI }, a };
 		s->ops->poll(s, f, &t.pt);
 		s->async = a;
 	} else if (!on && (a = s->async)) {
@@ -176,13 +179,22 @@ static const struct file_ops socket_file_ops = {
 
 int socket_file(struct socket *s, unsigned flags, struct file **out)
 {
-	int r = anon_file("socket", S_IFSOCK | 0777, &socket_file_ops, s, O_RDWR | flags, out);
+	/* The name holds the number, so that it is chosen here: a range of its own among the anonymous inodes (pipes have another). */
+	static _Atomic uint64_t next_ino = 3u << 24;
+	s->ino = atomic_fetch_add_explicit(&next_ino, 1, memory_order_relaxed);
+	char name[32];
+	snprintf(name, sizeof(name), "socket:[%llu]", (unsigned long long)s->ino);
+	int r = anon_file(name, S_IFSOCK | 0777, &socket_file_ops, s, O_RDWR | flags, out);
 	if (r) {
 		s->ops->release(s);
 		free(s);
 		return r;
 	}
 	s->file = *out;
+	struct inode *inode = s->file->inode;
+	inode->ino = s->ino;
+	inode->uid = fiber_context()->cred->fsuid;
+	inode->gid = fiber_context()->cred->fsgid;
 	return 0;
 }
 
@@ -251,6 +263,59 @@ static int put_timeout(void *val, socklen_t *len, ktime_t t)
 	return 0;
 }
 
+static int *kept_int(struct socket *s, int opt)
+{
+	switch (opt) {
+	case SO_KEEPALIVE: return &s->opt.keepalive;
+	case SO_BROADCAST: return &s->opt.broadcast;
+	case SO_REUSEADDR: return &s->opt.reuseaddr;
+	case SO_REUSEPORT: return &s->opt.reuseport;
+	case SO_DONTROUTE: return &s->opt.dontroute;
+	case SO_OOBINLINE: return &s->opt.oobinline;
+	case SO_PRIORITY: return &s->opt.priority;
+	case SO_RCVLOWAT: return &s->opt.rcvlowat;
+	}
+	return NULL;
+}
+
+int socket_keep_option(struct socket *s, int opt, const void *val, socklen_t len)
+{
+	int v, *p = kept_int(s, opt);
+	if (opt == SO_LINGER) {
+		if (len < sizeof(s->opt.linger))
+			return -EINVAL;
+		memcpy(&s->opt.linger, val, sizeof(s->opt.linger));
+		s->opt.linger.l_onoff = s->opt.linger.l_onoff != 0;
+		return 0;
+	}
+	if (!p)
+		return -ENOPROTOOPT;
+	memcpy(&v, val, sizeof(v));
+	if (opt == SO_PRIORITY) {
+		if ((v < 0 || v > 6) && !cred_has_cap(current->cred, CAP_NET_ADMIN_))
+			return -EPERM;
+	} else if (opt == SO_RCVLOWAT) {
+		v = v < 0 ? INT32_MAX : v ? v : 1;
+	} else {
+		v = v != 0;
+	}
+	WRITE_ONCE(*p, v);
+	return 0;
+}
+
+int socket_kept_option(struct socket *s, int opt, void *val, socklen_t *len)
+{
+	int *p = kept_int(s, opt);
+	if (opt == SO_LINGER) {
+		*len = MIN(*len, (socklen_t)sizeof(s->opt.linger));
+		memcpy(val, &s->opt.linger, *len);
+		return 0;
+	}
+	if (opt == SO_SNDLOWAT)
+		return sockopt_put_int(val, len, 1);
+	return p ? sockopt_put_int(val, len, READ_ONCE(*p)) : -ENOPROTOOPT;
+}
+
 int socket_setsockopt(struct socket *s, int level, int opt, const void *val, socklen_t len)
 {
 	int v = 0;
@@ -267,7 +332,7 @@ int socket_setsockopt(struct socket *s, int level, int opt, const void *val, soc
 			if (s->family != AF_UNIX && s->family != AF_NETLINK)
 				return -EOPNOTSUPP;
 			s->passcred = v != 0;
-			return 0;
+			break;
 		case SO_TYPE:
 		case SO_ERROR:
 		case SO_DOMAIN:
@@ -294,6 +359,8 @@ int socket_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t
 		case SO_SNDTIMEO:
 			return put_timeout(val, len, s->sndtimeo);
 		case SO_PASSCRED:
+			if (s->family == AF_UNIX)
+				break;
 			return sockopt_put_int(val, len, s->passcred);
 		}
 	return s->ops->getsockopt ? s->ops->getsockopt(s, level, opt, val, len) : -ENOPROTOOPT;

@@ -48,8 +48,10 @@ struct socket {
 	const struct socket_ops *ops;
 	void *private;
 	struct file *file;   /* borrowed; NULL until there is one */
+	uint64_t ino;	     /* of its file */
 	ktime_t rcvtimeo, sndtimeo; /* ns; KTIME_MAX: none */
-	bool passcred;
+	bool passcred; /* netlink; unix has its own */
+	struct { int keepalive, broadcast, reuseaddr, reuseport, dontroute, oobinline, priority, rcvlowat; struct linger linger; } opt; /* socket_keep_option */
 	struct sock_async *async; /* owned; O_ASYNC: inode.lock of the file */
 };
 struct socket_family {
@@ -58,7 +60,21 @@ struct socket_family {
 };
 extern const struct socket_family unix_family, inet_family, inet6_family, netlink_family;
 
+/* task_wait() for a waiter of which one is enough. */
+#define socket_wait_exclusive(wq, cond, deadline)                                                                      \
+	({                                                                                                             \
+		int sw_ret_ = 0;                                                                                       \
+		if (!(cond)) {                                                                                         \
+			task_will_block(current);                                                                      \
+			sw_ret_ = wait_event_exclusive((wq), (cond), PARK_INTERRUPTIBLE, (deadline));                  \
+			if (sw_ret_ == -EINTR)                                                                         \
+				sw_ret_ = -ERESTARTSYS;                                                                \
+		}                                                                                                      \
+		sw_ret_;                                                                                               \
+	})
+
 struct net_namespace; /* what hangs off a network namespace; the root's is kernel.net */
+void net_open_host(void); /* inside the network namespace, before the jail closes */
 int net_init(struct kernel *k); /* from boot, after kernel_init */
 int socket_create(struct kernel *k, int family, int type, int protocol, struct socket **out);
 int socket_setsockopt(struct socket *s, int level, int opt, const void *val, socklen_t len);
@@ -68,6 +84,9 @@ int socket_file(struct socket *s, unsigned flags, struct file **out); /* takes t
 struct socket *file_socket(struct file *f); /* NULL: not a socket */
 ktime_t socket_deadline(ktime_t timeout); /* ktime_mono deadline of a timeout that starts now */
 int socket_sigpipe(struct kmsg *m); /* sends SIGPIPE unless MSG_NOSIGNAL: -EPIPE */
+/* SOL_SOCKET options that a family without use for them remembers, as Linux does for every socket. -ENOPROTOOPT: none of these. */
+int socket_keep_option(struct socket *s, int opt, const void *val, socklen_t len);
+int socket_kept_option(struct socket *s, int opt, void *val, socklen_t *len);
 /* Get and set an int option with Linux's length rules. */
 int sockopt_put_int(void *val, socklen_t *len, int v);
 

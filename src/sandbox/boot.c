@@ -421,6 +421,7 @@ int sandbox_run(struct sandbox_options *o)
 	if (o->tty && isatty(log))
 		log_set_crlf();
 	proc_read_host();
+	net_open_host();
 	struct watch *watch;
 	r = memory_watch_prepare(o->memory_limit, &watch);
 	if (r)

@@ -90,11 +90,20 @@ int sched_poll_host(struct sched *s)
 	for (int i = 0; i < n; i++) {
 		uint32_t slot = (uint32_t)ev[i].data.u64, gen = (uint32_t)(ev[i].data.u64 >> 32);
 		struct poll_slot *sl = &s->slots[slot];
-		if (sl->p && sl->gen == gen)
+		if (sl->p && sl->gen == gen) {
+			if (sl->p->ready)
+				atomic_fetch_or(sl->p->ready, ev[i].events);
 			wait_queue_wake_all(sl->p->wq, ev[i].events);
+		}
 	}
 	mutex_unlock(&s->poll_lock);
 	return n;
+}
+
+int sched_look_at_host(void)
+{
+	struct thread *t = thread_self();
+	return t && t->worker && sched_has_host_waiters(t->worker->sched) ? sched_poll_host(t->worker->sched) : 0;
 }
 
 bool sched_has_host_waiters(struct sched *s)

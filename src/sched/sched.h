@@ -45,12 +45,13 @@ void sched_set_idle(struct sched *s, const struct idle_ops *ops, void *arg); /* 
 int sched_run(struct sched *s);
 void sched_stop(struct sched *s, int code);
 void sched_destroy(struct sched *s);
-/* Has the calling worker another fiber to run, or one waiting in its inbox? (Weak: the platform does without it if need be.) */
+/* Has the calling worker another fiber to run, or one waiting in its inbox? */
 bool sched_has_runnable(void);
 int sched_worker_id(void); /* of the calling worker, or -1 */
 /* The poller's epoll descriptor (for an idle wait that sleeps on several things), and: handle what is ready there now. */
 int sched_epoll_fd(struct sched *s);
 int sched_poll_host(struct sched *s);
+int sched_look_at_host(void); /* sched_poll_host() of the running worker's scheduler, if anything is watched */
 bool sched_has_host_waiters(struct sched *s); /* worth looking at the epoll descriptor before sleeping */
 
 /* ---- fibers ---- */
@@ -239,6 +240,7 @@ struct host_poll {
 	int fd;
 	struct wait_queue *wq;
 	struct sched *sched;
+	_Atomic unsigned *ready; /* NULL, or where the events are kept too, before wq is woken */
 	_Atomic uint32_t gen; /* of the place in the poller's table; 0: not there */
 	uint32_t slot;
 };

@@ -62,6 +62,7 @@ static void poll_waiters_init(struct poll_waiters *w, bool queue)
 {
 	w->pt.queue = queue ? poll_queue : NULL;
 	w->pt.key = 0;
+	w->pt.lazy = queue;
 	w->fiber = fiber_self();
 	w->n = 0;
 	w->chunks = NULL;

@@ -213,6 +213,7 @@ static inline void fsnotify(struct inode *dir, struct inode *inode, const char *
 struct poll_table {
 	void (*queue)(struct poll_table *pt, struct file *f, struct wait_queue *wq); /* NULL: only ask */
 	unsigned key;
+	bool lazy; /* the caller is in the queues already: what nobody has heard of since need not be asked anew */
 };
 static inline void poll_wait(struct file *f, struct wait_queue *wq, struct poll_table *pt)
 {

@@ -74,8 +74,7 @@ static const struct file_ops epoll_file_ops;
 
 bool file_is_epoll(struct file *f) { return f->ops == &epoll_file_ops; }
 
-/* wait_queue_wake() for a queue outside one whose lock is held. */
-static bool wake_nested(struct wait_queue *q, unsigned key, int nr_exclusive)
+bool wait_queue_wake_nested(struct wait_queue *q, unsigned key, int nr_exclusive)
 {
 	struct wait_entry *e, *next;
 	bool woken = false;
@@ -143,8 +142,8 @@ static bool ep_callback(struct wait_entry *e, unsigned key)
 	if (key && !(key & events))
 		return false;
 	make_ready(ep, it);
-	bool woken = wake_nested(&ep->wq, EPOLLIN, 1);
-	wake_nested(&ep->poll_wq, EPOLLIN | EPOLLRDNORM, INT32_MAX);
+	bool woken = wait_queue_wake_nested(&ep->wq, EPOLLIN, 1);
+	wait_queue_wake_nested(&ep->poll_wq, EPOLLIN | EPOLLRDNORM, INT32_MAX);
 	if (!(events & EPOLLEXCLUSIVE))
 		return true;
 	if (!woken)
@@ -313,8 +312,8 @@ static int ep_insert(struct eventpoll *ep, struct file *f, int fd, const struct 
 		return -ENOMEM;
 	}
 	if (revents && make_ready(ep, it)) {
-		wake_nested(&ep->wq, EPOLLIN, 1);
-		wake_nested(&ep->poll_wq, EPOLLIN | EPOLLRDNORM, INT32_MAX);
+		wait_queue_wake_nested(&ep->wq, EPOLLIN, 1);
+		wait_queue_wake_nested(&ep->poll_wq, EPOLLIN | EPOLLRDNORM, INT32_MAX);
 	}
 	return 0;
 }
@@ -326,8 +325,8 @@ static void ep_modify(struct eventpoll *ep, struct epitem *it, const struct epol
 	atomic_store(&it->events, ev->events);
 	it->data = ev->data;
 	if (item_poll(it, &pt) && make_ready(ep, it)) {
-		wake_nested(&ep->wq, EPOLLIN, 1);
-		wake_nested(&ep->poll_wq, EPOLLIN | EPOLLRDNORM, INT32_MAX);
+		wait_queue_wake_nested(&ep->wq, EPOLLIN, 1);
+		wait_queue_wake_nested(&ep->poll_wq, EPOLLIN | EPOLLRDNORM, INT32_MAX);
 	}
 }
 
@@ -439,7 +438,7 @@ static long ep_send(struct eventpoll *ep, uaddr_t uev, int maxevents)
 {
 	struct epoll_event_k out[EP_BATCH];
 	struct { struct epitem *it; uint32_t events; } undo[EP_BATCH];
-	struct poll_table pt = { 0 };
+	struct poll_table pt = { .lazy = true }; /* items are in their files' queues */
 	long sent = 0;
 	int n = 0;
 
@@ -481,7 +480,7 @@ static long ep_send(struct eventpoll *ep, uaddr_t uev, int maxevents)
 	bool more = ep_has_ready(ep);
 	mutex_unlock(&ep->lock);
 	if (more) /* another sleeper may take the rest */
-		wake_nested(&ep->wq, EPOLLIN, 1);
+		wait_queue_wake_nested(&ep->wq, EPOLLIN, 1);
 	return sent;
 fault:
 	for (int i = 0; i < n; i++) { /* nothing of this batch was delivered */
@@ -495,6 +494,7 @@ fault:
 long epoll_wait_file(struct file *epf, uaddr_t uev, int maxevents, ktime_t deadline)
 {
 	struct eventpoll *ep;
+	bool looked = false;
 	long n;
 
 	if (maxevents <= 0 || maxevents > EP_MAX_EVENTS)
@@ -508,8 +508,13 @@ long epoll_wait_file(struct file *epf, uaddr_t uev, int maxevents, ktime_t deadl
 			if (n)
 				return n;
 		}
-		if (deadline == 0)
-			return 0;
+		if (deadline == 0) {
+			/* What the host knows and the poller has not told yet: one look for all items together. */
+			if (looked || !sched_look_at_host())
+				return 0;
+			looked = true;
+			continue;
+		}
 		struct wait_entry e;
 		int r = 0;
 		wait_entry_init_fiber(&e, fiber_self());

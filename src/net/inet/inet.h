@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inet.h: AF_INET, AF_INET6 and AF_NETLINK (route) on the host's stack, inside the sandbox's own network namespace.
+ *
+ * OVERVIEW  A guest socket is a non-blocking host socket. A call that the host answers with EAGAIN parks the fiber until the poller
+ *   says that the descriptor is ready. Addresses, options and control messages are checked against what is known here: nothing else
+ *   reaches the host.
+ * READINESS  From the first time that somebody sleeps, the poller (edge-triggered) writes what it saw into `ready`. A call that uses
+ *   something up takes its bit away *before* it asks the host, so that whatever arrives later sets it again; where the answer does not tell
+ *   what is left, INET_IN_UNKNOWN or INET_OUT_UNKNOWN takes the bit's place. Thus a reader of a drained socket sleeps, and an event loop
+ *   learns the state of all its sockets, without a host call. A caller that does not sleep is not content with that: what was sent a moment
+ *   ago may not have been seen by the poller. It asks the host.
+ * LOCKS  inet_sock.lock (RANK_SOCKET) guards the registration with the poller; the host serialises the rest.
+ */
+#ifndef BAILEY_NET_INET_H
+#define BAILEY_NET_INET_H
+#include "net/net_ns.h"
+#include "net/socket.h"
+
+#define INET_IN_UNKNOWN (1u << 24)
+#define INET_OUT_UNKNOWN (1u << 25)
+#define INET_ERR_UNKNOWN (1u << 26)
+#define INET_UNKNOWN (INET_IN_UNKNOWN | INET_OUT_UNKNOWN | INET_ERR_UNKNOWN)
+#define INET_TROUBLE (EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI | INET_ERR_UNKNOWN) /* ask the host */
+#define INET_READABLE (EPOLLIN | INET_IN_UNKNOWN | INET_TROUBLE)
+#define INET_WRITABLE (EPOLLOUT | INET_OUT_UNKNOWN | EPOLLERR | EPOLLHUP | INET_ERR_UNKNOWN)
+
+struct inet_sock {
+	int fd; /* owned, non-blocking */
+	_Atomic bool polled;
+	_Atomic unsigned ready; /* EPOLL bits, INET_*_UNKNOWN; means nothing before polled */
+	struct wait_queue wait;
+	struct mutex lock;
+	struct host_poll poll; /* lock */
+};
+
+static inline long host_result(long r) { return r < 0 ? -errno : r; }
+int inet_watch(struct inet_sock *i);	   /* from now on the poller keeps `ready` and wakes `wait` */
+unsigned inet_refresh(struct inet_sock *i); /* asks the host for everything */
+static inline void inet_forget(struct inet_sock *i) { atomic_fetch_or(&i->ready, INET_UNKNOWN); } /* the state changed otherwise */
+static inline int inet_wait_error(int r, ktime_t timeout)
+{
+	return r == -ETIMEDOUT ? -EAGAIN : r == -ERESTARTSYS && timeout != KTIME_MAX ? -EINTR : r;
+}
+/* Sleep until something in `bits` may be so. 0 or the call's error. */
+int inet_wait(struct inet_sock *i, unsigned bits, ktime_t *deadline, ktime_t timeout);
+int inet_check_addr(struct socket *s, const struct sockaddr_storage *a, socklen_t len);
+int inet_socket(struct socket *s); /* makes the host's socket */
+
+ssize_t inet_sendmsg(struct socket *s, struct kmsg *m);
+ssize_t inet_recvmsg(struct socket *s, struct kmsg *m);
+int inet_setsockopt(struct socket *s, int level, int opt, const void *val, socklen_t len);
+int inet_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t *len);
+long inet_ioctl(struct socket *s, unsigned cmd, uint64_t arg);
+/* A message to the host's routing tables: 0 if it only asks, -EPERM, -EINVAL. */
+int netlink_check(const uint8_t *buf, size_t n);
+#endif
