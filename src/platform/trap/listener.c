@@ -14,6 +14,7 @@
 #include "platform/trap/trap.h"
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -315,6 +316,19 @@ void leave_polling(struct platform *p)
 	scan_active(p);
 }
 
+/* Before a sleeping stub is woken to be polled: its next CPU is not this one; and after: any. Hosts with few CPUs do not look for an
+ * idle one when they wake a task, and it would sit behind the poller until the next tick. */
+static void place(struct platform *p, struct pl_thread *t, bool elsewhere)
+{
+	cpu_set_t c = p->cpus;
+	int cpu = sched_getcpu();
+
+	if (elsewhere && cpu >= 0 && cpu < CPU_SETSIZE)
+		CPU_CLR(cpu, &c);
+	if (CPU_COUNT(&c))
+		sched_setaffinity(t->tid, sizeof(c), &c);
+}
+
 /* Publish an answer: the phase becomes GUEST. */
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 {
@@ -360,7 +374,11 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		WRITE_ONCE(l->kick, 1); /* its maker may have seen the phase before and left it to us, or both set it */
 	if (t->nid) {
 		set_sync(p, !enter);
+		if (enter)
+			place(p, t, true);
 		answer_locked(t);
+		if (enter)
+			place(p, t, false);
 	}
 	mutex_unlock(&p->lock);
 }

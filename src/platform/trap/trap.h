@@ -20,6 +20,7 @@
 #include "platform/patch.h"
 #include "platform/platform.h"
 #include "platform/trap/abi.h"
+#include <sched.h>
 
 #define MAX_WORKERS 64
 #define SPACE_HASH 1024
@@ -103,6 +104,7 @@ struct platform {
 	struct sched *sched;
 	bool no_patch, fsgsbase, sync_wake;
 	unsigned ncpu;
+	cpu_set_t cpus; /* that this process may use; immutable */
 	int listener;
 	int kpage_fd;
 	struct kpage *kpage;

@@ -344,7 +344,6 @@ static void on_sigchld(int sig) {}
 int platform_create(const struct platform_options *o, struct platform **out)
 {
 	struct platform *p = new(struct platform);
-	cpu_set_t cpus;
 	sigset_t chld;
 	int err, image = o->zygote_fd;
 
@@ -353,7 +352,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->listener = p->kpage_fd = -1;
 	p->streak_needed = STREAK;
 	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
-	p->ncpu = !sched_getaffinity(0, sizeof(cpus), &cpus) ? (unsigned)CPU_COUNT(&cpus) : 1;
+	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	mutex_init(&p->lock, RANK_PLATFORM);
 	sleeplock_init(&p->zygote_lock, RANK_PLATFORM);
