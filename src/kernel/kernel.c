@@ -46,6 +46,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 		k->random_boot_id[0] = ktime_mono();
 	k->root_user_ns = user_ns_create_root();
 	k->root_uts = uts_ns_create(k, NULL, k->root_user_ns);
+	k->aio_max_nr = 65536;
 	k->root_ipc = ipc_ns_new(k, k->root_user_ns);
 	k->hostname = xstrdup(o->hostname ? o->hostname : "bailey");
 	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);

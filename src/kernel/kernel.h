@@ -53,6 +53,7 @@ struct kernel {
 	bool strace;
 	int strace_fd;
 	int ncpus;
+	_Atomic uint64_t aio_nr, aio_max_nr; /* events that contexts of io_setup(2) may hold; fs.aio-max-nr */
 	_Atomic uint64_t next_ns_ino, next_unique_id, total_forks, context_switches;
 	_Atomic uint32_t yama_scope;
 	void *net;  /* struct net_namespace * of the root; net/ */

@@ -38,6 +38,7 @@ struct shm_object *shm_object_create(const char *name);
 void shm_object_get(struct shm_object *o);
 void shm_object_put(struct shm_object *o);
 struct mappable *shm_object_mappable(struct shm_object *o);
+struct shm_object *mappable_shm(struct mappable *m); /* borrowed; NULL: something else */
 /* Let describe() show this (path, dev, ino) instead of the object's own name: called by the file system that owns it. */
 void shm_object_set_describe(struct shm_object *o, void (*fn)(void *arg, char *, size_t, uint64_t *, uint64_t *), void *arg);
 uint64_t shm_object_size(struct shm_object *o);
@@ -93,6 +94,8 @@ int64_t mm_mremap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len
 int64_t mm_madvise(struct mm *mm, uaddr_t addr, uint64_t len, int advice);
 /* shmdt(2): unmap the mapping, in all its pieces, that begins at addr and maps something with these ops from its offset 0. */
 int64_t mm_detach(struct mm *mm, uaddr_t addr, const struct mappable_ops *ops);
+/* What a mapping that begins at addr with offset 0 maps, if it has these ops: counted, or NULL. */
+struct mappable *mm_mappable_at(struct mm *mm, uaddr_t addr, const struct mappable_ops *ops);
 int64_t mm_remap_file_pages(struct mm *mm, uaddr_t start, uint64_t size, int prot, uint64_t pgoff, int flags);
 int64_t mm_brk(struct mm *mm, uaddr_t brk);
 int64_t mm_mincore(struct mm *mm, uaddr_t addr, uint64_t len, uaddr_t vec);
@@ -133,6 +136,10 @@ struct vma_info {
 	const char *name; /* path, "[heap]", "[stack]", "[vdso]", "" */
 };
 void mm_for_each_vma(struct mm *mm, bool (*fn)(void *arg, const struct vma_info *v), void *arg);
+/* Of a range of one mapping, from within mm_for_each_vma(): bytes. Zeroes when the platform does not say. */
+struct mm_resident { uint64_t rss, anon, shared, private_clean, private_dirty, swap; };
+void mm_range_resident(struct mm *mm, uint64_t start, uint64_t end, struct mm_resident *r);
+size_t mm_pagemap(struct mm *mm, uint64_t addr, size_t n, uint64_t *words); /* /proc/PID/pagemap; n */
 struct mm_stat { uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, rss, hiwater_rss, anon_rss, file_rss; }; /* bytes */
 void mm_stat(struct mm *mm, struct mm_stat *st);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* remap.c: what looks a mapping up by what it maps: shmdt(2) and remap_file_pages(2). */
+/* remap.c: what looks a mapping up by what it maps: shmdt(2), remap_file_pages(2), io_submit(2). */
 #include "mm/vma.h"
 
 /* A piece of a mapping of m that began at addr with offset 0. */
@@ -74,4 +74,16 @@ int64_t mm_remap_file_pages(struct mm *mm, uaddr_t start, uint64_t size, int pro
 invalid:
 	mm_unlock(mm);
 	return -EINVAL;
+}
+
+struct mappable *mm_mappable_at(struct mm *mm, uaddr_t addr, const struct mappable_ops *ops)
+{
+	struct vma *v;
+
+	guard(mutex)(&mm->vma_lock);
+	v = vma_tree_find(&mm->vmas, addr);
+	if (!v || v->start != addr || !v->mappable || v->mappable->ops != ops || v->off)
+		return NULL;
+	v->mappable->ops->get(v->mappable); /* takes no lock: mm.h */
+	return v->mappable;
 }

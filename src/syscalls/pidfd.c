@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pidfd.c: pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2), setns(2). */
+#include "kernel/nsfs.h"
 #include "kernel/pidfd.h"
 #include "syscalls/proto.h"
 #include <fcntl.h>
@@ -162,6 +163,8 @@ long sys_setns(struct task *t, const struct syscall_args *a)
 	__free(file) struct file *f = fd_get(t->fdt, (int)a->a[0]);
 	if (!f)
 		return -EBADF;
+	if (file_ns(f))
+		return task_setns_ref(t, file_ns(f), (uint32_t)a->a[1]);
 	if (!pidfd_pid(f))
 		return -EINVAL;
 	struct pid *p = pid_from_fd(t, (int)a->a[0], &fflags);

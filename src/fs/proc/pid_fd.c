@@ -2,6 +2,7 @@
 /* pid_fd.c: /proc/PID/{fd,fdinfo,exe,cwd,root,ns}: links that lead to objects, not to names. */
 #include "fs/host/hostfd.h"
 #include "fs/proc/proc_internal.h"
+#include "kernel/nsfs.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -249,46 +250,49 @@ ssize_t proc_path_readlink(struct pnode *n, char *buf, size_t size)
 	return r;
 }
 
-/* ---- ns: which namespaces; the links are read, not opened (there is no nsfs file yet) ---- */
+/* ---- ns: which namespaces ---- */
 
-enum { NS_CGROUP, NS_IPC, NS_MNT, NS_NET, NS_PID, NS_PID_CHILDREN, NS_TIME, NS_TIME_CHILDREN, NS_USER, NS_UTS };
-
-static ssize_t ns_readlink(struct pnode *n, char *buf, size_t size)
+static int ns_ref(struct pnode *n, struct ns_ref *r)
 {
 	struct task *t __free(task) = pnode_task(n);
-	uint64_t ino = 0;
-	const char *kind = n->e->name;
-	char s[64];
-	int len;
 
 	if (!t)
 		return -ENOENT;
 	if (proc_may_access(t))
 		return -EACCES;
-	if (n->e->arg == NS_PID || n->e->arg == NS_PID_CHILDREN)
-		kind = "pid";
-	mutex_lock(&t->lock);
-	switch (n->e->arg) {
-	case NS_MNT: ino = t->mnt_ns ? mount_ns_ino(t->mnt_ns) : 0; break;
-	case NS_UTS: ino = t->uts ? t->uts->ns_ino : 0; break;
-	case NS_USER: ino = t->cred ? t->cred->user_ns->ns_ino : 0; break;
-	case NS_PID_CHILDREN: ino = t->pid_ns_for_children ? t->pid_ns_for_children->ns_ino : 0; break;
-	case NS_PID: ino = t->pid ? t->pid->numbers[t->pid->level].ns->ns_ino : 0; break;
-	}
-	mutex_unlock(&t->lock);
-	if (!ino)
-		return -ENOENT;
-	len = snprintf(s, sizeof(s), "%s:[%llu]", kind, (unsigned long long)ino);
+	return ns_of_task(t, n->e->arg, r) ? -ENOENT : 0;
+}
+
+static ssize_t ns_readlink(struct pnode *n, char *buf, size_t size)
+{
+	struct ns_ref r;
+	char s[64];
+	int len = ns_ref(n, &r);
+
+	if (len)
+		return len;
+	len = snprintf(s, sizeof(s), "%s:[%llu]", ns_ref_name(&r), (unsigned long long)ns_ref_ino(&r));
+	ns_ref_put(&r);
 	len = MIN((size_t)len, size);
 	memcpy(buf, s, len);
 	return len;
 }
 
-#define NS(n, a) { .name = n, .mode = S_IFLNK | 0777, .readlink = ns_readlink, .fill = fdinfo_fill, .arg = a }
+static int ns_link(struct pnode *n, struct path *out)
+{
+	struct ns_ref r;
+	int ret = ns_ref(n, &r);
+
+	return ret ? ret : ns_path(&r, out);
+}
+
+#define NS(n, a) { .name = n, .mode = S_IFLNK | 0777, .readlink = ns_readlink, .get_link = ns_link, .fill = fdinfo_fill, .arg = a }
 const struct pentry proc_ns_table[] = {
+	NS("ipc", NS_IPC),
 	NS("mnt", NS_MNT),
+	NS("net", NS_NET),
 	NS("pid", NS_PID),
-	NS("pid_for_children", NS_PID_CHILDREN),
+	NS("pid_for_children", NS_PID_FOR_CHILDREN),
 	NS("user", NS_USER),
 	NS("uts", NS_UTS),
 	{ 0 },

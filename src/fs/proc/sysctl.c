@@ -255,8 +255,8 @@ static const struct pentry mqueue_table[] = {
 };
 static const struct pentry binfmt_table[] = { { 0 } };
 static const struct pentry fs_table[] = {
-	V("aio-max-nr", "65536"),
-	V("aio-nr", "0"),
+	P_FILE("aio-max-nr", 0644, proc_show_aio, .write = proc_write_aio, .arg = 1),
+	P_FILE("aio-nr", 0444, proc_show_aio),
 	P_DIR("binfmt_misc", 0555, .dir = binfmt_table),
 	V("dentry-state", "0\t0\t45\t0\t0\t0"),
 	P_DIR("epoll", 0555, .dir = epoll_table),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sysctl_ipc.c: the limits of the reader's IPC namespace in /proc/sys/kernel and /proc/sys/fs/mqueue; /proc/sysvipc. */
+/* sysctl_ipc.c: the limits of the reader's IPC namespace in /proc/sys/kernel and /proc/sys/fs/mqueue; /proc/sys/fs/aio-*; /proc/sysvipc. */
 #include "fs/proc/proc_internal.h"
 #include "fs/proc/sysctl_ipc.h"
 #include "kernel/ipc_ns.h"
@@ -78,6 +78,30 @@ ssize_t proc_write_ipc(struct pnode *n, char *s, size_t len)
 			WRITE_ONCE(((int *)p)[i], (int)v[i]);
 	if (n->e->arg == IPCCTL_SHM_RMID_FORCED && v[0])
 		ipc_shm_destroy_orphans(ns);
+	return len;
+}
+
+int proc_show_aio(struct pnode *n, struct strbuf *b)
+{
+	struct kernel *k = pnode_kernel(n);
+
+	strbuf_printf(b, "%llu\n", (unsigned long long)atomic_load(n->e->arg ? &k->aio_max_nr : &k->aio_nr));
+	return 0;
+}
+
+ssize_t proc_write_aio(struct pnode *n, char *s, size_t len)
+{
+	char *end;
+	uint64_t v;
+
+	if (!cred_has_cap(current->cred, CAP_SYS_ADMIN))
+		return -EPERM;
+	s += strspn(s, " \t\n");
+	errno = 0;
+	v = strtoull(s, &end, 0);
+	if (end == s || *s == '-' || (*end && !strchr(" \t\n", *end)) || errno)
+		return -EINVAL;
+	atomic_store(&pnode_kernel(n)->aio_max_nr, v);
 	return len;
 }
 

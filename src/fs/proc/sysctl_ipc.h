@@ -9,6 +9,8 @@ enum { IPCCTL_SHMMAX, IPCCTL_SHMALL, IPCCTL_SHMMNI, IPCCTL_SHM_RMID_FORCED, IPCC
        IPCCTL_MQ_MSG_DEFAULT, IPCCTL_MQ_MSGSIZE_DEFAULT };
 int proc_show_ipc(struct pnode *n, struct strbuf *b);
 ssize_t proc_write_ipc(struct pnode *n, char *s, size_t len);
+int proc_show_aio(struct pnode *n, struct strbuf *b);
+ssize_t proc_write_aio(struct pnode *n, char *s, size_t len);
 void proc_sysvipc_init(void);
 #define P_IPC(n, a) P_FILE(n, 0644, proc_show_ipc, .write = proc_write_ipc, .arg = a)
 
