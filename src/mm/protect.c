@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* protect.c: what changes or asks about existing mappings: mprotect, madvise, msync, mincore, mlock, and faults. Order of checks and errors
- * after Linux's mm/{mprotect,madvise,msync,mincore,mlock}.c and arch/x86/mm/fault.c. */
+/* protect.c: what changes or asks about existing mappings: mprotect, madvise, msync, mlock, and faults. Order of checks and errors
+ * after Linux's mm/{mprotect,madvise,msync,mlock}.c and arch/x86/mm/fault.c. */
 #include "auth/cred.h"
 #include "mm/uaccess.h"
 #include "mm/vma.h"
@@ -341,7 +341,7 @@ int64_t mm_madvise(struct mm *mm, uaddr_t addr, uint64_t len_in, int advice)
 	return r;
 }
 
-/* ---- msync, mincore ---- */
+/* ---- msync ---- */
 
 int64_t mm_msync(struct mm *mm, uaddr_t addr, uint64_t len, int flags)
 {
@@ -398,42 +398,6 @@ int64_t mm_msync(struct mm *mm, uaddr_t addr, uint64_t len, int flags)
 	return r ? r : unmapped;
 }
 
-/* Which pages are resident only the host knows, and it is not asked: what is mapped counts as resident. */
-int64_t mm_mincore(struct mm *mm, uaddr_t addr, uint64_t len, uaddr_t vec)
-{
-	uint64_t pages, n, got;
-	unsigned char buf[512];
-	struct vma *v;
-
-	if (addr % GUEST_PAGE_SIZE)
-		return -EINVAL;
-	if (addr >= PL_TASK_SIZE || len > PL_TASK_SIZE - addr)
-		return -ENOMEM;
-	pages = PAGE_UP(len) / GUEST_PAGE_SIZE;
-	if (vec >= PL_TASK_SIZE || pages > PL_TASK_SIZE - vec)
-		return -EFAULT;
-	memset(buf, 1, sizeof(buf));
-	while (pages) {
-		n = MIN(pages, sizeof(buf));
-		mm_lock(mm);
-		for (got = 0; got < n;) {
-			v = vma_tree_find(&mm->vmas, addr + got * GUEST_PAGE_SIZE);
-			if (!v || v->start > addr + got * GUEST_PAGE_SIZE)
-				break;
-			got = MIN(n, (v->end - addr) / GUEST_PAGE_SIZE);
-		}
-		mm_unlock(mm);
-		if (!got)
-			return -ENOMEM;
-		if (copy_to_user(vec, buf, got))
-			return -EFAULT;
-		pages -= got;
-		vec += got;
-		addr += got * GUEST_PAGE_SIZE;
-	}
-	return 0;
-}
-
 /* ---- mlock: kept in the books and the limits; the host's memory is not really locked ---- */
 
 static int64_t apply_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock)
@@ -457,12 +421,29 @@ static int64_t apply_lock(struct mm *mm, uint64_t start, uint64_t end, bool lock
 	return 0;
 }
 
+/* Bring the pages in, as __mm_populate() does: private ones that can be written, by a write. */
+static int64_t populate_locked(struct mm *mm, uint64_t start, uint64_t end, bool all)
+{
+	int64_t r = 0;
+
+	for (struct vma *v = vma_tree_find(&mm->vmas, start); v && v->start < end && (all || !r); v = vma_next(v)) {
+		bool write = (v->flags & VMA_WRITE) && !((v->flags & VMA_SHARED) && (v->flags & VMA_READ));
+
+		if ((v->flags & VMA_SPECIAL) || (v->flags & VMA_PROT) == VMA_EXEC) /* the host populates only what can be read or written */
+			continue;
+		if (!(v->flags & VMA_PROT))
+			r = -ENOMEM;
+		else if (mm_populate(mm, MAX(start, v->start), MIN(end, v->end), write ? ADV_POPULATE_WRITE : ADV_POPULATE_READ))
+			r = -ENOMEM;
+	}
+	return all ? 0 : r;
+}
+
 int64_t mm_mlock(struct mm *mm, uaddr_t addr, uint64_t len, int flags, bool lock)
 {
 	uint64_t start = PAGE_DOWN(addr), end;
 	int64_t r;
 
-	(void)flags; /* MLOCK_ONFAULT: the difference is when pages come in */
 	if (lock && !mm_can_mlock(mm))
 		return -EPERM;
 	len = PAGE_UP(len + (addr - start));
@@ -485,6 +466,8 @@ int64_t mm_mlock(struct mm *mm, uaddr_t addr, uint64_t len, int flags, bool lock
 	r = 0;
 	if (end > start)
 		r = apply_lock(mm, start, end, lock);
+	if (!r && lock && !(flags & 1 /* MLOCK_ONFAULT */))
+		r = populate_locked(mm, start, end, false);
 out:
 	mm_unlock(mm);
 	return r;
@@ -514,6 +497,8 @@ int64_t mm_mlockall(struct mm *mm, int flags)
 				f |= VMA_LOCKED;
 			apply_flags(mm, &v, v->start, v->end, f);
 		}
+		if ((flags & MCL_CURRENT) && !(flags & 4 /* MCL_ONFAULT */))
+			populate_locked(mm, 0, PL_TASK_SIZE, true);
 	}
 out:
 	mm_unlock(mm);

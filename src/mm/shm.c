@@ -209,6 +209,7 @@ void shm_object_put(struct shm_object *o)
 }
 
 struct mappable *shm_object_mappable(struct shm_object *o) { return &o->mappable; }
+struct shm_object *mappable_shm(struct mappable *m) { return m->ops == &shm_ops ? of(m) : NULL; }
 
 void shm_object_set_describe(struct shm_object *o, void (*fn)(void *arg, char *, size_t, uint64_t *, uint64_t *), void *arg)
 {

@@ -85,6 +85,14 @@ void pl_space_put(struct pl_space *s);
 /* What the host says the stub has resident, less the stub's own pages; bytes. False: not known. */
 bool pl_space_rss(struct pl_space *s, uint64_t *anon, uint64_t *file_and_shared);
 
+/* What the host's page tables say of n pages from addr: its /proc/PID/pagemap words (PL_PAGE_ bits). How many; 0: not known. */
+#define PL_PAGE_PRESENT (1ULL << 63)
+#define PL_PAGE_SWAPPED (1ULL << 62)
+#define PL_PAGE_FILE (1ULL << 61) /* or shared memory */
+#define PL_PAGE_EXCLUSIVE (1ULL << 56)
+#define PL_PAGE_SOFT_DIRTY (1ULL << 55)
+size_t pl_space_pagemap(struct pl_space *s, uaddr_t addr, size_t n, uint64_t *words);
+
 /* Run guest code until the next event. Carries the answer that was set before (result or registers) and queued orders.
  * Parks meanwhile (uninterruptibly; pl_thread_kick ends it). */
 void pl_thread_run(struct pl_thread *t, struct pl_event *ev);

@@ -150,3 +150,42 @@ TEST(many_maps)
 		CHECK(p[i * 4096L] == (char)i);
 	CHECK(!munmap(p, 2000 * 4096));
 }
+TEST(residency)
+{
+	long ps = 4096;
+	unsigned char vec[16];
+	char *p = mmap(NULL, 16 * ps, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	madvise(p, 16 * ps, MADV_NOHUGEPAGE);
+	p[ps] = p[5 * ps] = 1;
+	CHECK(!mincore(p, 16 * ps, vec));
+	for (int i = 0; i < 16; i++)
+		CHECK((vec[i] & 1) == (i == 1 || i == 5));
+	CHECK(!mlock(p, 4 * ps) && !mincore(p, 16 * ps, vec) && (vec[0] & 1) && (vec[3] & 1) && !(vec[4] & 1));
+	CHECK(!munlock(p, 4 * ps) && !madvise(p, 16 * ps, MADV_DONTNEED) && !mincore(p, 16 * ps, vec) && !(vec[1] & 1));
+	char *s = mmap(NULL, 16 * ps, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	s[2 * ps] = 1;
+	CHECK(!mincore(s, 16 * ps, vec) && !(vec[0] & 1) && (vec[2] & 1) && !(vec[3] & 1));
+	CHECK(!munmap(s + ps, ps));
+	CHECK_ERRNO(mincore(s, 16 * ps, vec), ENOMEM);
+	CHECK_ERRNO(mincore(p + 1, ps, vec), EINVAL);
+	CHECK_ERRNO(mincore(p, ps, (void *)8), EFAULT);
+	/* the same by pagemap and smaps */
+	p[ps] = 1;
+	uint64_t w[2];
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	CHECK(fd >= 0 && pread(fd, w, 16, (long)p / ps * 8) == 16 && !(w[0] >> 63) && (w[1] >> 63));
+	CHECK_ERRNO(pread(fd, w, 7, 0), EINVAL);
+	char line[256], want[64];
+	bool in = false;
+	long rss = -1;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	while (fgets(line, sizeof line, f)) {
+		snprintf(want, sizeof want, "%lx-", (long)p);
+		unsigned long a, b;
+		if (sscanf(line, "%lx-%lx ", &a, &b) == 2)
+			in = a <= (unsigned long)p && (unsigned long)p < b;
+		if (in && rss < 0)
+			sscanf(line, "Rss: %ld", &rss);
+	}
+	CHECK(rss >= 4);
+}

@@ -27,7 +27,7 @@ static void map_line(struct strbuf *b, const struct vma_info *v)
 	strbuf_write(b, "\n", 1);
 }
 
-struct maps_arg { struct strbuf *b; uint64_t first, last; };
+struct maps_arg { struct strbuf *b; struct mm *mm; uint64_t first, last; struct mm_resident sum; uint64_t locked; };
 
 static bool maps_vma(void *arg, const struct vma_info *v)
 {
@@ -35,19 +35,30 @@ static bool maps_vma(void *arg, const struct vma_info *v)
 	return true;
 }
 
-static void smap_body(struct strbuf *b, uint64_t size, bool header)
+/* How many share a page the host does not tell: one that is shared counts half. */
+static void smap_body(struct strbuf *b, uint64_t size, const struct mm_resident *r, uint64_t locked)
 {
-	static const char *const zero[] = { "Rss", "Pss", "Pss_Dirty", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty",
-					    "Referenced", "Anonymous", "KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped",
-					    "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss", "Locked" };
-	char name[32];
+	uint64_t pss = r->private_clean + r->private_dirty + r->shared / 2;
+	uint64_t shared_anon = r->anon > r->private_dirty ? r->anon - r->private_dirty : 0;
+	const struct { const char *name; uint64_t v; } f[] = {
+		{ "Rss:", r->rss }, { "Pss:", pss }, { "Pss_Dirty:", r->private_dirty }, { "Shared_Clean:", r->shared - MIN(r->shared, shared_anon) },
+		{ "Shared_Dirty:", shared_anon }, { "Private_Clean:", r->private_clean }, { "Private_Dirty:", r->private_dirty },
+		{ "Referenced:", r->rss }, { "Anonymous:", r->anon }, { "KSM:", 0 }, { "LazyFree:", 0 }, { "AnonHugePages:", 0 },
+		{ "ShmemPmdMapped:", 0 }, { "FilePmdMapped:", 0 }, { "Shared_Hugetlb:", 0 }, { "Private_Hugetlb:", 0 }, { "Swap:", r->swap },
+		{ "SwapPss:", r->swap }, { "Locked:", locked },
+	};
 
-	if (header)
+	if (size)
 		strbuf_printf(b, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n", (unsigned long long)size >> 10, 4, 4);
-	for (unsigned i = 0; i < ARRAY_SIZE(zero); i++) {
-		snprintf(name, sizeof(name), "%s:", zero[i]);
-		strbuf_printf(b, "%-15s %8d kB\n", name, 0);
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++)
+		strbuf_printf(b, "%-15s %8llu kB\n", f[i].name, (unsigned long long)f[i].v >> 10);
+}
+
+static void resident(struct maps_arg *a, const struct vma_info *v, struct mm_resident *r)
+{
+	*r = (struct mm_resident){ 0 };
+	if (v->flags & (VMA_READ | VMA_WRITE | VMA_EXEC)) /* what is only reserved may be very large */
+		mm_range_resident(a->mm, v->start, v->end, r);
 }
 
 static bool smaps_vma(void *arg, const struct vma_info *v)
@@ -57,10 +68,13 @@ static bool smaps_vma(void *arg, const struct vma_info *v)
 		{ VMA_MAYEXEC, "me" }, { VMA_GROWSDOWN, "gd" }, { VMA_LOCKED, "lo" }, { VMA_DONTFORK, "dc" }, { VMA_NORESERVE, "nr" },
 		{ VMA_DONTDUMP, "dd" }, { VMA_WIPEONFORK, "wf" },
 	};
-	struct strbuf *b = ((struct maps_arg *)arg)->b;
+	struct maps_arg *a = arg;
+	struct strbuf *b = a->b;
+	struct mm_resident r;
 
+	resident(a, v, &r);
 	map_line(b, v);
-	smap_body(b, v->end - v->start, true);
+	smap_body(b, v->end - v->start, &r, v->flags & VMA_LOCKED ? r.rss : 0);
 	strbuf_printf(b, "THPeligible:           0\nVmFlags: ");
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (v->flags & names[i].flag)
@@ -76,6 +90,16 @@ static bool range_vma(void *arg, const struct vma_info *v)
 	if (!a->first)
 		a->first = v->start;
 	a->last = v->end;
+	struct mm_resident r;
+	resident(a, v, &r);
+	a->sum.rss += r.rss;
+	a->sum.anon += r.anon;
+	a->sum.shared += r.shared;
+	a->sum.private_clean += r.private_clean;
+	a->sum.private_dirty += r.private_dirty;
+	a->sum.swap += r.swap;
+	if (v->flags & VMA_LOCKED)
+		a->locked += r.rss;
 	return true;
 }
 
@@ -109,6 +133,7 @@ int proc_show_smaps(struct pnode *n, struct strbuf *b)
 	struct maps_arg a = { .b = b };
 	int r = node_mm(n, &mm);
 
+	a.mm = mm;
 	if (!r && mm)
 		mm_for_each_vma(mm, smaps_vma, &a);
 	return r;
@@ -123,11 +148,12 @@ int proc_show_smaps_rollup(struct pnode *n, struct strbuf *b)
 
 	if (r || !mm)
 		return r;
+	a.mm = mm;
 	mm_for_each_vma(mm, range_vma, &a);
 	v.start = a.first;
 	v.end = a.last;
 	map_line(b, &v);
-	smap_body(b, 0, false);
+	smap_body(b, 0, &a.sum, a.locked);
 	return 0;
 }
 
@@ -286,4 +312,45 @@ int proc_open_mem(struct pnode *n, struct file *f)
 	f->private = task_mm_get(t);
 	f->ops = &mem_ops;
 	return 0;
+}
+
+/* ---- pagemap: a word a page (proc_pid_pagemap(5)), without frame numbers ---- */
+
+#define PAGEMAP_CHUNK 512
+
+static ssize_t pagemap_read(struct file *f, struct iov_iter *to, int64_t *pos)
+{
+	struct mm *mm = f->private;
+	ssize_t done = 0;
+
+	if (*pos % 8 || to->count % 8)
+		return -EINVAL;
+	uint64_t pages = mm ? PL_TASK_SIZE / GUEST_PAGE_SIZE : 0;
+	uint64_t *w = malloc(PAGEMAP_CHUNK * sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	while (to->count && (uint64_t)*pos / 8 < pages) {
+		size_t n = MIN(MIN(to->count / 8, (uint64_t)PAGEMAP_CHUNK), pages - (uint64_t)*pos / 8);
+		mm_pagemap(mm, (uint64_t)*pos / 8 * GUEST_PAGE_SIZE, n, w);
+		size_t c = copy_to_iter(w, n * 8, to);
+		*pos += c;
+		done += c;
+		if (c < n * 8) {
+			done = done ? done : -EFAULT;
+			break;
+		}
+	}
+	free(w);
+	return done;
+}
+
+static const struct file_ops pagemap_ops = { .read = pagemap_read, .llseek = mem_llseek, .release = mem_release };
+
+int proc_open_pagemap(struct pnode *n, struct file *f)
+{
+	int r = proc_open_mem(n, f);
+
+	if (!r)
+		f->ops = &pagemap_ops;
+	return r;
 }

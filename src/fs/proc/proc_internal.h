@@ -43,6 +43,7 @@ int proc_show_cmdline(struct pnode *n, struct strbuf *b);
 int proc_show_environ(struct pnode *n, struct strbuf *b);
 int proc_show_auxv(struct pnode *n, struct strbuf *b);
 int proc_open_mem(struct pnode *n, struct file *f);
+int proc_open_pagemap(struct pnode *n, struct file *f);
 /* pid_fd.c */
 int proc_fd_lookup(struct pnode *dir, const char *name, struct inode **out);
 int proc_fdinfo_lookup(struct pnode *dir, const char *name, struct inode **out);

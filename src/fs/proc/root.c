@@ -368,6 +368,7 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 	P_FILE("statm", 0444, proc_show_statm, F), \
 	P_FILE("maps", 0444, proc_show_maps, F, ACC), \
 	P_FILE("mem", 0600, NULL, F, .open = proc_open_mem), \
+	P_FILE("pagemap", 0400, NULL, F, .open = proc_open_pagemap), \
 	{ .name = "cwd", .mode = S_IFLNK | 0777, F, .get_link = proc_cwd_link, .readlink = proc_path_readlink }, \
 	{ .name = "root", .mode = S_IFLNK | 0777, F, .get_link = proc_root_link, .readlink = proc_path_readlink }, \
 	{ .name = "exe", .mode = S_IFLNK | 0777, F, .get_link = proc_exe_link, .readlink = proc_path_readlink }, \

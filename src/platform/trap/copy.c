@@ -111,6 +111,25 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 	return true;
 }
 
+/* ---- residency ---- */
+
+size_t pl_space_pagemap(struct pl_space *s, uaddr_t addr, size_t n, uint64_t *words)
+{
+	char path[32];
+	ssize_t r;
+	int fd;
+
+	if (!s->pid || s->p->proc_fd < 0)
+		return 0;
+	snprintf(path, sizeof(path), "%d/pagemap", (int)s->pid);
+	fd = openat(s->p->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	r = pread(fd, words, n * sizeof(*words), (off_t)(addr / GUEST_PAGE_SIZE * sizeof(*words)));
+	close(fd);
+	return r < 0 ? 0 : (size_t)r / sizeof(*words);
+}
+
 /* ---- CPU time ---- */
 
 ktime_t pl_space_cpu_time(struct pl_space *s)
