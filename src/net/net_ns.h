@@ -15,11 +15,13 @@ struct net_namespace {
 	LIST_HEAD(, unix_sock) unix_names[UNIX_HASH_SIZE];
 	LIST_HEAD(, unix_sock) unix_socks;
 	unsigned unix_next;
+	int control_fd; /* a host socket for the ioctls of interfaces, or -1; immutable */
 };
 struct unix_core *unix_core_create(void);
 void net_proc_init(void); /* registers the files of /proc/net */
 struct strbuf;
 struct task;
+long net_dev_ioctl(int fd, unsigned cmd, uint64_t arg); /* on the host's socket fd; -ENOIOCTLCMD: not one of interfaces */
 int unix_proc_show(struct task *t, struct strbuf *b);
 
 enum { CAP_SETGID_ = 6, CAP_SETUID_ = 7, CAP_NET_BIND_SERVICE_ = 10, CAP_NET_ADMIN_ = 12, CAP_NET_RAW_ = 13, CAP_SYS_ADMIN_ = 21,

@@ -10,6 +10,8 @@
 #include <linux/capability.h>
 #include <linux/mount.h>
 #include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,6 +176,13 @@ static void loopback_up(void)
 		if (ioctl(s, SIOCSIFFLAGS, &r))
 			log_warn("loopback: %s", strerror(errno));
 	}
+	/* Multicast among the sandbox's own processes: without a route it is refused. */
+	struct rtentry rt = { .rt_flags = RTF_UP, .rt_dev = (char *)"lo" };
+	((struct sockaddr_in *)&rt.rt_dst)->sin_family = ((struct sockaddr_in *)&rt.rt_genmask)->sin_family = AF_INET;
+	((struct sockaddr_in *)&rt.rt_dst)->sin_addr.s_addr = htonl(0xe0000000);
+	((struct sockaddr_in *)&rt.rt_genmask)->sin_addr.s_addr = htonl(0xf0000000);
+	if (ioctl(s, SIOCADDRT, &rt))
+		log_debug("multicast route: %s", strerror(errno));
 	close(s);
 }
 

@@ -143,6 +143,8 @@ static long do_accept(struct task *t, int fd, uaddr_t addr, uaddr_t lenp, unsign
 		return r;
 	if (!s->ops->accept)
 		return -EOPNOTSUPP;
+	if (fd_table_full(fiber_context()->fdt))
+		return -EMFILE;
 	if ((r = s->ops->accept(s, f->flags & O_NONBLOCK, &ns)))
 		return r;
 	if ((r = socket_file(ns, flags & SOCK_NONBLOCK, &nf)))

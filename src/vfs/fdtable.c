@@ -184,6 +184,12 @@ static unsigned find_free(const struct fd_table *t, unsigned from)
 	return MAX(t->size, from);
 }
 
+bool fd_table_full(struct fd_table *t)
+{
+	guard(mutex)(&t->lock);
+	return find_free(t, t->next) >= MIN(atomic_load(&t->limit), (uint64_t)MAX_FDS);
+}
+
 int fd_install_from(struct fd_table *t, struct file *f, int from, uint64_t limit, bool cloexec)
 {
 	guard(mutex)(&t->lock);

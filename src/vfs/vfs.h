@@ -331,6 +331,7 @@ static inline void fd_put_light(struct file *f, bool counted) { if (unlikely(cou
 /* Lowest free descriptor >= from and < limit gets a counted reference to f: fd or -EMFILE. */
 int fd_install_from(struct fd_table *t, struct file *f, int from, uint64_t limit, bool cloexec);
 int fd_install(struct fd_table *t, struct file *f, bool cloexec); /* the running task's RLIMIT_NOFILE, see fd_table_set_limit */
+bool fd_table_full(struct fd_table *t); /* would fd_install give EMFILE? For calls that must not consume anything then */
 void fd_table_set_limit(struct fd_table *t, uint64_t nofile); /* the task layer: at exec, clone and setrlimit */
 uint64_t fd_table_limit(struct fd_table *t);
 int fd_replace(struct fd_table *t, int fd, struct file *f, bool cloexec); /* dup2's half; fd or -errno; closes the old one */

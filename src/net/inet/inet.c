@@ -77,8 +77,8 @@ static int inet_bind(struct socket *s, const struct sockaddr_storage *a, socklen
 static int inet_connect(struct socket *s, const struct sockaddr_storage *a, socklen_t len, bool nonblock)
 {
 	struct inet_sock *i = s->private;
-	int r = inet_check_addr(s, a, len), err = 0;
-	socklen_t n = sizeof(err);
+	int r = inet_check_addr(s, a, len);
+	ktime_t deadline = socket_deadline(s->sndtimeo);
 	if (r)
 		return r;
 	r = host_result(connect(i->fd, (const struct sockaddr *)a, len));
@@ -87,11 +87,14 @@ static int inet_connect(struct socket *s, const struct sockaddr_storage *a, sock
 		return r;
 	if ((r = inet_watch(i)))
 		return r;
-	r = task_wait(&i->wait, inet_refresh(i) & (EPOLLOUT | EPOLLERR | EPOLLHUP), socket_deadline(s->sndtimeo));
-	if (r)
-		return r == -ETIMEDOUT ? -EINPROGRESS : r == -ERESTARTSYS && s->sndtimeo != KTIME_MAX ? -EINTR : r;
-	r = host_result(getsockopt(i->fd, SOL_SOCKET, SO_ERROR, &err, &n));
-	return r ? r : -err;
+	do { /* asked again, the host says how it went, and from then on takes the socket for connected */
+		r = inet_wait_error(task_wait(&i->wait, inet_refresh(i) & (EPOLLOUT | EPOLLERR | EPOLLHUP), deadline), s->sndtimeo);
+		if (r)
+			return r == -EAGAIN ? -EINPROGRESS : r;
+		r = host_result(connect(i->fd, (const struct sockaddr *)a, len));
+	} while (r == -EALREADY || r == -EINPROGRESS);
+	inet_forget(i);
+	return r;
 }
 
 static int inet_listen(struct socket *s, int backlog)
@@ -236,6 +239,7 @@ int net_init(struct kernel *k)
 	refcount_init(&n->ref);
 	mutex_init(&n->unix_lock, RANK_LEAF);
 	n->unix_core = unix_core_create();
+	n->control_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	k->net = n;
 	net_proc_init();
 	return 0;

@@ -71,6 +71,8 @@ int inet_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t *
 				inet_forget(i);
 			return r;
 		}
+	if (s->family == AF_INET && level != SOL_SOCKET && level != SOL_IP && level != s->protocol)
+		return -EOPNOTSUPP; /* what nobody took ends in ip(7)'s options */
 	return -ENOPROTOOPT;
 }
 

@@ -270,7 +270,7 @@ static long unix_ioctl(struct socket *s, unsigned cmd, uint64_t arg)
 		v = atomic_load(&u->wmem);
 		return put_user(v, arg);
 	}
-	return -ENOIOCTLCMD;
+	return net_dev_ioctl(u->net->control_fd, cmd, arg);
 }
 
 const struct socket_ops unix_ops = {
