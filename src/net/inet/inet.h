@@ -51,6 +51,6 @@ ssize_t inet_recvmsg(struct socket *s, struct kmsg *m);
 int inet_setsockopt(struct socket *s, int level, int opt, const void *val, socklen_t len);
 int inet_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t *len);
 long inet_ioctl(struct socket *s, unsigned cmd, uint64_t arg);
-/* A message to the host's routing tables: 0 if it only asks (or changes nothing, and was made to say so), or -EPERM. */
-int netlink_check(uint8_t *buf, size_t n);
+/* Messages to the host's routing tables: one that changes nothing is made to say so. */
+void netlink_check(uint8_t *buf, size_t n);
 #endif

