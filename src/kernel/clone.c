@@ -8,6 +8,7 @@
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
+#include "kernel/seccomp.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
 
@@ -209,6 +210,7 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 		tg->termination_signal = a->flags & CLONE_PARENT ? t->tg->termination_signal : a->exit_signal;
 		tg->has_child_subreaper = t->tg->child_subreaper || t->tg->has_child_subreaper;
 	}
+	seccomp_inherit(c, t); /* here, so that TSYNC finds either the new thread or what it comes from */
 	TAILQ_INSERT_TAIL(&c->tg->tasks, c, tg_link);
 	c->tg->ntasks++;
 	c->tg->nlive++;

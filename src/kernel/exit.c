@@ -10,6 +10,7 @@
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
+#include "kernel/seccomp.h"
 
 static void advance(struct task *t, enum exit_state from, enum exit_state to)
 {
@@ -354,6 +355,7 @@ static const struct run_state *exit_main(struct task *t)
 	}
 	account(t);
 
+	seccomp_release(t);
 	struct fiber_context *ctx = fiber_context();
 	struct mm *mm = t->mm;
 	struct pl_thread *thread = t->thread;

@@ -6,6 +6,7 @@
  * an operation (exec after de-threading, the vfork parent's wait, exit) is a state of its own.
  */
 #include "kernel/internal.h"
+#include "kernel/seccomp.h"
 
 /* Once a task and number: programs probe in loops. */
 static void log_missing(struct task *t, uint32_t nr, const struct syscall_row *row)
@@ -124,7 +125,9 @@ static const struct run_state *app(struct task *t)
 			t->syscall_nr = nr;
 			t->blocked_notice = false;
 			memcpy(&t->args, ev->args, sizeof(t->args));
-			if (likely(nr < count && rows[nr].fn))
+			if (unlikely(READ_ONCE(t->seccomp_mode)) && !seccomp_check(t, nr, &r))
+				; /* r, or how it ends, is set */
+			else if (likely(nr < count && rows[nr].fn))
 				r = unlikely(t->time_in-- <= 1) ? call_timed(t, rows[nr].fn) : rows[nr].fn(t, &t->args);
 			else
 				r = no_syscall(t, nr);

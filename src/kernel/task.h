@@ -69,7 +69,6 @@ struct task {
 	uint8_t time_in, time_weight;	/* calls until one is timed again; what that one counts for */
 	uint64_t missing_logged[8];	/* numbers of absent calls that the log has already */
 	ktime_t past_utime;		/* of platform threads that exec left behind */
-	void *seccomp;			/* kernel/seccomp: filters; counted there */
 	struct sem_undo_list *sem_undo;	/* counted; NULL until it is needed: semop(2) with SEM_UNDO */
 
 	/* immutable after creation or changed by the own fiber with task.lock; others read with it */
@@ -105,6 +104,8 @@ struct task {
 	enum stop_kind stop;		/* in an internal stop; changed only through task_set_stop() */
 	uint32_t external_stops;
 	struct fiber *stop_waiter;
+	uint8_t seccomp_mode;		/* SECCOMP_MODE_*; others write it by TSYNC, the own fiber reads it without the lock; so seccomp */
+	struct seccomp_filter *seccomp;	/* counted: the newest */
 	int exit_code;			/* wait status for wait4 */
 	int forced_sig;			/* a fault that nothing may ignore, not even init; 0: none */
 	bool killed;			/* a fatal signal was sent: SIGKILL pending */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* prctl.c: prctl(2), arch_prctl(2), personality(2), membarrier(2), seccomp(2). */
+/* prctl.c: prctl(2), arch_prctl(2), personality(2), membarrier(2). */
+#include "kernel/seccomp.h"
 #include "syscalls/proto.h"
 #include <asm/prctl.h>
 #include <linux/capability.h>
 #include <linux/membarrier.h>
-#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -232,9 +232,9 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 	case PR_GET_THP_DISABLE:
 		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
 	case PR_GET_SECCOMP:
-		return 0;
-	case PR_SET_SECCOMP: /* neither strict nor filter mode yet: as a kernel without CONFIG_SECCOMP */
-		return -EINVAL;
+		return t->seccomp_mode;
+	case PR_SET_SECCOMP:
+		return a2 == SECCOMP_MODE_STRICT ? seccomp_set_strict(t) : a2 == SECCOMP_MODE_FILTER ? seccomp_set_filter(t, 0, a3) : -EINVAL;
 	case PR_GET_SPECULATION_CTRL:
 	case PR_SET_SPECULATION_CTRL:
 		if (a3 && (int)a->a[0] == PR_GET_SPECULATION_CTRL)
@@ -317,21 +317,6 @@ long sys_membarrier(struct task *t, const struct syscall_args *a)
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
 		return task_membarrier(t, (int)a->a[0]);
-	default:
-		return -EINVAL;
-	}
-}
-
-/* ---- seccomp: not yet; as a kernel built without CONFIG_SECCOMP_FILTER answers ---- */
-
-long sys_seccomp(struct task *t, const struct syscall_args *a)
-{
-	(void)t;
-	switch ((unsigned)a->a[0]) {
-	case SECCOMP_SET_MODE_STRICT:
-	case SECCOMP_SET_MODE_FILTER:
-	case SECCOMP_GET_ACTION_AVAIL:
-	case SECCOMP_GET_NOTIF_SIZES:
 	default:
 		return -EINVAL;
 	}

@@ -329,7 +329,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(314, sched_setattr, PARTIAL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "as sched_setscheduler; no SCHED_DEADLINE"),
 	ROW(315, sched_getattr, FULL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), NULL),
 	ROW(316, renameat2, FULL, A(ARG_DIRFD, ARG_PATH, ARG_DIRFD, ARG_PATH, ARG_HEX), NULL),
-	ROW(317, seccomp, NONE, A(ARG_UNSIGNED, ARG_HEX, ARG_POINTER), "not yet: answers as a kernel without CONFIG_SECCOMP"),
+	ROW(317, seccomp, PARTIAL, A(ARG_UNSIGNED, ARG_HEX, ARG_POINTER), "SECCOMP_RET_TRACE fails the call: no tracing yet"),
 	ROW(318, getrandom, FULL, A(ARG_POINTER, ARG_LONG, ARG_HEX), NULL),
 	ROW(319, memfd_create, FULL, A(ARG_PATH, ARG_HEX), NULL),
 	ROW(320, kexec_file_load, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "a guest has no machine to boot"),

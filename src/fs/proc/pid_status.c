@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pid_status.c: /proc/PID/{stat,statm,status,limits}. Formats: proc(5), Linux fs/proc/array.c. */
 #include "fs/proc/proc_internal.h"
+#include "kernel/seccomp.h"
 #include "kernel/tty.h"
 #include <stdio.h>
 
@@ -313,7 +314,8 @@ int proc_show_status(struct pnode *n, struct strbuf *b)
 	strbuf_printf(b, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
 		      (unsigned long long)c->inheritable, (unsigned long long)c->permitted, (unsigned long long)c->effective,
 		      (unsigned long long)c->bounding, (unsigned long long)c->ambient);
-	strbuf_printf(b, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", t->no_new_privs, t->seccomp ? 2 : 0, t->seccomp ? 1 : 0);
+	strbuf_printf(b, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", t->no_new_privs, t->seccomp_mode,
+		      seccomp_filters(t));
 	strbuf_printf(b, "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\n");
 	show_cpus(t, b);
 	strbuf_printf(b, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
