@@ -116,7 +116,7 @@ enum {
 	ANS_STAY = 0x400,   /* then EV_DONE instead of guest code */
 	ANS_FULL = 0x800,   /* all registers come from slot.regs */
 	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
-	ANS_PATCH = 0x2000,  /* write patch_bytes over five bytes of text; value: 0 or -errno */
+	ANS_PATCH = 0x2000,  /* write patch_len of patch_bytes over text; value: 0 or -errno */
 };
 
 struct slot_line {
@@ -183,12 +183,13 @@ struct slot {
 	uint32_t cx_expect, cx_val;
 	uint64_t patch_addr;
 	uint64_t patch_bytes;
-	uint64_t pad5[4];
+	uint32_t patch_len, pad5;
+	uint64_t pad6[3];
 
 	struct slot_copy copies[SLOT_MAX_COPIES]; /* 0x240 */
-	uint64_t pad6[40];
+	uint64_t pad7[40];
 	struct slot_order orders[SLOT_MAX_ORDERS]; /* 0x400 */
-	uint64_t pad7[128];
+	uint64_t pad8[128];
 	uint8_t buf[SLOT_BUF_SIZE];
 	uint8_t xsave[SLOT_XSAVE_SIZE] __attribute__((aligned(64)));
 	uint8_t stack[STUB_SLOT_SIZE - SLOT_OFF_STACK];

@@ -6,11 +6,13 @@
  * (ff 24 25 disp32). The table of pointers lies at 0x050f0000, so that the upper half of disp32 reads 0f 05: the two bytes of
  * the syscall instruction stay what they were. Only the five bytes of the mov change, and code that jumps to the syscall itself
  * still traps and works.
+ * Any other `syscall`, whatever stands around it, becomes a short jump of two bytes to a hop: the seven-byte jump, in padding
+ * between functions that nothing executes, at most 127 bytes away (insn.c looks for it).
  * Entry k of the table leads to trampoline k, at a fixed address in memory that is private to the process:
- *	mov $nr,%eax; movabs $return,%rcx; jmp *table[0]	(table[0] is the stub's patched_entry)
+ *	mov $nr,%eax (or a nop as long); movabs $return,%rcx; jmp *table[0]	(table[0] is the stub's patched_entry)
  * The table is the same for all processes. Indices are given out per (file, offset), so that a site has one index wherever it is
  * mapped. This replaces the design's trampolines within 2 GiB of the text: those need room next to every mapping.
- * A thread caught in a trampoline is reported as standing at its site: all its instructions may be executed again. */
+ * A thread caught in a trampoline or a hop is reported as standing at its site: all its instructions may be executed again. */
 #include "platform/trap/trap.h"
 #include <sys/mman.h>
 
@@ -61,33 +63,108 @@ static uint32_t site_index(struct platform *p, uint64_t id, uint64_t off)
 	return k;
 }
 
-static uint64_t jump_bytes(uint32_t index) { return 0x2524ffUL | (uint64_t)((PATCH_TABLE + 8 * index) & 0xffff) << 24; }
+/* jmp *table[index] */
+static uint64_t jump_bytes(uint32_t index) { return 0x2524ffUL | (uint64_t)(PATCH_TABLE + 8 * index) << 24; }
+
+static bool write_text(struct pl_thread *t, uint64_t at, uint64_t bytes, uint32_t len)
+{
+	uint32_t streak = t->streak;
+	uint64_t value = 0;
+	int err;
+
+	t->slot->patch_addr = at;
+	t->slot->patch_bytes = bytes & ((1UL << 8 * len) - 1);
+	t->slot->patch_len = len;
+	err = exchange(t, ANS_PATCH, &value);
+	t->streak = streak;
+	if (err || value)
+		log_debug("patching %#lx: %d, %ld", (unsigned long)at, err, (long)value);
+	return !err && !value;
+}
+
+#define BEFORE 8 /* bytes that are read in front of the return address */
+#define REACH 127
+struct site {
+	struct pl_thread *t;
+	uint64_t ret;
+	size_t n; /* bytes there are of text */
+	uint8_t text[BEFORE + REACH + 8 + 16];
+};
+
+static bool same_page(uint64_t a, uint64_t b) { return a / GUEST_PAGE_SIZE == b / GUEST_PAGE_SIZE; }
+
+/* Other threads may execute the bytes meanwhile: one store must do. */
+static bool writable_now(struct site *s, uint64_t at, uint32_t len) { return s->t->space->nthreads == 1 || at % 8 + len <= 8; }
+
+static bool shape_mov(struct site *s, struct patched_site *ps)
+{
+	const uint8_t *b = s->text;
+	uint32_t nr;
+
+	/* The trap says that 0f 05 is an instruction; that the number in eax is the mov's says that the mov is one, unless a prefix
+	 * makes it another register's. */
+	memcpy(&nr, b + BEFORE - 6, 4);
+	if (b[BEFORE - 7] != 0xb8 || nr != s->t->line.nr || (b[BEFORE - 8] & 0xf0) == 0x40 || b[BEFORE - 8] == 0x66)
+		return false;
+	ps->at = s->ret - 7;
+	ps->hop = 0;
+	ps->len = 5;
+	ps->was = 0xb8UL | (uint64_t)nr << 8;
+	return same_page(ps->at - 1, s->ret - 1) && writable_now(s, ps->at, 5);
+}
+
+static bool shape_any(struct site *s, struct patched_site *ps)
+{
+	const uint8_t *after = s->text + BEFORE;
+	/* Code that looks at flags from before the call would find others: jumps, moves and sets on conditions, pushf, lahf. */
+	uint8_t high = after[0] == 0x0f ? after[1] & 0xf0 : 0;
+	int off;
+
+	if ((after[0] & 0xf0) == 0x70 || high == 0x40 || high == 0x80 || high == 0x90 || after[0] == 0x9c || after[0] == 0x9f)
+		return false;
+	off = insn_find_padding(after, s->n - BEFORE, s->ret, 7, REACH);
+	if (off < 0)
+		return false;
+	ps->at = s->ret - 2;
+	ps->hop = s->ret + (uint64_t)off;
+	ps->len = 2;
+	ps->was = 0x050f;
+	ps->now = 0xebUL | (uint64_t)off << 8;
+	return same_page(ps->at, s->ret - 1) && same_page(ps->hop, ps->hop + 6) && writable_now(s, ps->at, 2);
+}
 
 /* Rewrite the site whose syscall instruction ends at ret. */
 static void patch_site(struct pl_thread *t, uint64_t ret)
 {
 	struct platform *p = t->p;
 	struct pl_space *s = t->space;
-	uint64_t site = ret - 7, id, off, value = 0;
-	uint8_t b[8], tramp[PATCH_TRAMP_SIZE];
-	uint32_t nr, k;
+	struct site site = { .t = t, .ret = ret };
+	struct patched_site ps;
+	uint64_t id, off, ignored;
+	uint8_t tramp[PATCH_TRAMP_SIZE];
+	uint32_t k;
+	bool mov;
 
-	if ((site - 1) / GUEST_PAGE_SIZE != (ret - 1) / GUEST_PAGE_SIZE || !p->patch_ops->text(p->patch_arg, t, site, &id, &off) ||
-	    pl_space_read(s, b, site - 1, sizeof(b)) != sizeof(b))
+	if (!p->patch_ops->text(p->patch_arg, t, ret - 2, &id, &off))
 		return;
-	/* The trap says that 0f 05 is an instruction; that the number in eax is the mov's says that the mov is one, unless a prefix
-	 * makes it another register's. */
-	memcpy(&nr, b + 2, 4);
-	if (b[1] != 0xb8 || b[6] != 0x0f || b[7] != 0x05 || nr != t->line.nr || (b[0] & 0xf0) == 0x40 || b[0] == 0x66)
+	site.n = pl_space_read(s, site.text, ret - BEFORE, sizeof(site.text));
+	if (site.n < BEFORE + 8 || site.text[BEFORE - 2] != 0x0f || site.text[BEFORE - 1] != 0x05)
 		return;
-	if (site % 8 > 3 && s->nthreads > 1)
-		return; /* not in one aligned word: not while other threads may execute it */
+	mov = shape_mov(&site, &ps);
+	if (!mov && !shape_any(&site, &ps))
+		return;
+	if (!p->patch_ops->text(p->patch_arg, t, ps.hop ? ps.hop : ps.at, &ignored, &ignored))
+		return;
 	k = site_index(p, id, off);
 	if (!k)
 		return;
+	if (mov)
+		ps.now = jump_bytes(k) & 0xffffffffffUL;
 	memset(tramp, 0xcc, sizeof(tramp));
-	tramp[0] = 0xb8;
-	memcpy(tramp + 1, &nr, 4);
+	if (mov)
+		memcpy(tramp, &ps.was, 5);
+	else
+		memcpy(tramp, "\x0f\x1f\x44\0\0", 5);
 	tramp[5] = 0x48;
 	tramp[6] = 0xb9;
 	memcpy(tramp + 7, &ret, 8);
@@ -97,37 +174,27 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	memcpy(tramp + 18, &(uint32_t){ PATCH_TABLE }, 4);
 	if (pl_space_write(s, PATCH_TRAMP + k * PATCH_TRAMP_SIZE, tramp, sizeof(tramp)) != sizeof(tramp))
 		return;
-	t->slot->patch_addr = site;
-	t->slot->patch_bytes = jump_bytes(k);
-	uint32_t streak = t->streak;
-
-	if (exchange(t, ANS_PATCH, &value) || value)
-		log_debug("patching %#lx: %ld", site, (long)value);
-	else {
-		p->stats.sites++;
-		s->patched = xrealloc(s->patched, (s->npatched + 1) * sizeof(*s->patched));
-		s->patched[s->npatched].site = site;
-		s->patched[s->npatched].nr = nr;
-		s->patched[s->npatched++].index = k;
-	}
-	t->streak = streak;
+	if ((ps.hop && !write_text(t, ps.hop, jump_bytes(k), 7)) || !write_text(t, ps.at, ps.now, ps.len))
+		return;
+	p->stats.sites++;
+	s->patched = xrealloc(s->patched, (s->npatched + 1) * sizeof(*s->patched));
+	s->patched[s->npatched++] = ps;
 }
 
-/* The guest is about to map, unmap or protect something where table and trampolines are: put its code back as it was. A thread
- * that is inside a trampoline at this very moment is lost; it takes a guest that maps fixed addresses there while it makes calls. */
+/* The guest is about to map, unmap or protect something where table and trampolines are: put its code back as it was (but for the hops,
+ * which nothing leads to any more). A thread that is inside a trampoline at this very moment is lost; it takes a guest that maps fixed
+ * addresses there while it makes calls. */
 void patch_undo(struct pl_thread *t)
 {
 	struct pl_space *s = t->space;
 
 	s->gs_used = true;
 	while (s->npatched) {
-		uint64_t site = s->patched[--s->npatched].site, now = 0, value;
+		const struct patched_site ps = s->patched[--s->npatched];
+		uint64_t now = 0;
 
-		if (pl_space_read(s, &now, site, 5) != 5 || now != jump_bytes(s->patched[s->npatched].index))
-			continue; /* the text went long ago */
-		t->slot->patch_addr = site;
-		t->slot->patch_bytes = 0xb8UL | (uint64_t)s->patched[s->npatched].nr << 8;
-		exchange(t, ANS_PATCH, &value);
+		if (pl_space_read(s, &now, ps.at, ps.len) == ps.len && now == ps.now) /* else the text went long ago */
+			write_text(t, ps.at, ps.was, ps.len);
 	}
 }
 
@@ -160,9 +227,17 @@ void patch_trapped(struct pl_thread *t)
 
 uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip)
 {
+	struct pl_space *s = t->space;
 	uint64_t tramp = ALIGN_DOWN(rip, (uint64_t)PATCH_TRAMP_SIZE), ret;
+	uint8_t first;
 
-	if (pl_space_read(t->space, &ret, tramp + 7, 8) != 8 || ret < 0x1000 || ret >= PL_TASK_SIZE)
+	if (rip < PATCH_TRAMP || rip >= PATCH_TRAMP + PATCH_TRAMP_LEN) {
+		for (uint32_t i = 0; i < s->npatched; i++)
+			if (s->patched[i].hop == rip)
+				return s->patched[i].at;
 		return rip;
-	return ret - 7;
+	}
+	if (pl_space_read(s, &first, tramp, 1) != 1 || pl_space_read(s, &ret, tramp + 7, 8) != 8 || ret < 0x1000 || ret >= PL_TASK_SIZE)
+		return rip;
+	return ret - (first == 0xb8 ? 7 : 2);
 }

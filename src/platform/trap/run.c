@@ -378,7 +378,7 @@ static void cache_regs(struct pl_thread *t)
 	for (size_t i = 0; i < sizeof(t->regs) / 8; i++)
 		((uint64_t *)&t->regs)[i] = ((const volatile uint64_t *)&t->slot->regs)[i];
 	sanitise(&t->regs);
-	if (t->regs.rip >= PATCH_TRAMP && t->regs.rip < PATCH_TRAMP + PATCH_TRAMP_LEN)
+	if ((t->line.info & EV_KIND) != EV_SYSCALL && t->space->npatched)
 		t->regs.rip = patch_canonical_rip(t, t->regs.rip);
 	t->regs.orig_rax = (t->line.info & EV_KIND) == EV_SYSCALL ? t->line.nr : UINT64_MAX;
 	t->regs.gs_base = t->gs_base;

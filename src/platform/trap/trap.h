@@ -74,6 +74,9 @@ struct pl_thread {
 	uint8_t *snap;	      /* SLOT_BUF_SIZE; owned; allocated with the first prefetch */
 };
 
+/* A call site as it is now; was, now: the bytes at `at`. */
+struct patched_site { uint64_t at, hop; uint64_t was, now; uint32_t len; };
+
 struct pl_space {
 	struct platform *p; /* immutable */
 	int area_fd;	    /* owned: the slots' memory */
@@ -91,7 +94,7 @@ struct pl_space {
 	uint32_t next_index, nfree, *free_index; /* slots given back, oldest first */
 	struct { uint64_t rip; uint32_t count; } *traps; /* TRAP_COUNTERS; owned; own threads' fibers */
 	uint32_t npatched; /* own threads' fibers */
-	struct { uint64_t site; uint32_t nr, index; } *patched; /* owned */
+	struct patched_site *patched; /* owned */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
 	ktime_t cpu_time;    /* at death */
 };
@@ -180,6 +183,11 @@ void pool_fill(void *platform); /* a fiber */
 int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value); /* one answer that stays in the stub; 0, -EIO dead, or an order's -errno */
 int run_orders(struct pl_thread *t);
 int want_nid(struct pl_thread *t); /* 0 or -EIO */
+
+/* insn.c */
+enum insn_kind { INSN_OTHER, INSN_PADDING, INSN_LEAVES /* never goes on to the next one */ };
+unsigned insn_length(const uint8_t *b, size_t n, enum insn_kind *kind);
+int insn_find_padding(const uint8_t *b, size_t n, uint64_t at, size_t need, size_t reach);
 
 /* patch.c */
 #define TRAP_COUNTERS 64

@@ -149,19 +149,22 @@ static long run_order(const struct slot_order *o)
 	return -22;
 }
 
-/* Five bytes of text. Other threads may be executing them: they lie in one aligned word, or the kernel saw that there are none. */
-static long patch(uint64_t addr, uint64_t bytes)
+/* Up to seven bytes of text. Other threads may be executing them: they lie in one aligned word, or the kernel knows that nobody is there. */
+static long patch(uint64_t addr, uint64_t bytes, uint32_t len)
 {
 	uint64_t page = addr & ~4095UL, *word = (uint64_t *)(addr & ~7UL), shift = (addr & 7) * 8, v;
-	long r = sys(__NR_mprotect, (long)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, 0, 0, 0);
+	long r;
 
+	if (len > 7 || (addr & 4095) + len > 4096)
+		return -22;
+	r = sys(__NR_mprotect, (long)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, 0, 0, 0);
 	if (r)
 		return r;
-	if (shift <= 24) {
-		v = *word & ~(0xffffffffffUL << shift);
+	if (shift <= 64 - 8 * len) {
+		v = *word & ~(((1UL << 8 * len) - 1) << shift);
 		__atomic_store_n(word, v | bytes << shift, __ATOMIC_SEQ_CST);
 	} else {
-		for (int i = 0; i < 5; i++)
+		for (uint32_t i = 0; i < len; i++)
 			((volatile uint8_t *)addr)[i] = (uint8_t)(bytes >> 8 * i);
 	}
 	return sys(__NR_mprotect, (long)page, 4096, PROT_READ | PROT_EXEC, 0, 0, 0);
@@ -217,7 +220,7 @@ static bool carry_out(struct slot *s, uint32_t ans)
 	if (ans & ANS_CMPXCHG)
 		value = (uint64_t)stub_cmpxchg(s->cx_addr, s->cx_expect, s->cx_val);
 	if (ans & ANS_PATCH)
-		value = (uint64_t)patch(s->patch_addr, s->patch_bytes);
+		value = (uint64_t)patch(s->patch_addr, s->patch_bytes, s->patch_len);
 	if (ans & ANS_THREAD) {
 		struct slot *n = (struct slot *)(STUB_SLOTS + ((uint64_t)s->child_slot << STUB_SLOT_SHIFT));
 
