@@ -144,6 +144,7 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 	struct thread_group *old = t->tg, *tg;
 	struct signal_handlers *sh;
 	if (a->flags & CLONE_SIGHAND) {
+		task_recall_actions(t);
 		sh = old->sighand;
 		refcount_get(&sh->ref);
 	} else {
@@ -284,6 +285,8 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 		goto fail;
 	if (!thread)
 		tg = new_group(t, a);
+	else
+		task_recall_actions(t);
 	if (a->flags & CLONE_VFORK) {
 		v = new(struct vfork_done);
 		refcount_init(&v->ref);

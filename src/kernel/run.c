@@ -120,6 +120,8 @@ static const struct run_state *app(struct task *t)
 		if (likely(ev->kind == PL_SYSCALL)) {
 			uint32_t nr = ev->nr;
 			int64_t r;
+			if (unlikely(ev->actions))
+				task_take_actions(t);
 			if (unlikely(ev->compat))
 				return compat_call(t);
 			t->syscall_nr = nr;
@@ -148,6 +150,8 @@ static const struct run_state *app(struct task *t)
 			}
 			return &run_interrupt;
 		}
+		if (t->actions_lent)
+			task_take_actions(t);
 		switch (ev->kind) {
 		case PL_FAULT: {
 			const struct run_state *next = guest_fault(t);

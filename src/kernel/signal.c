@@ -378,6 +378,7 @@ void task_force_signal(struct task *t, const siginfo_k *info)
 
 	if ((t->blocked & SIGMASK(sig)) || a->handler == (uint64_t)(uintptr_t)SIG_IGN) {
 		a->handler = 0;
+		task_recall_actions(t);
 		t->blocked &= ~SIGMASK(sig);
 	}
 	if (a->handler == 0 && !t->tracer)
@@ -734,9 +735,56 @@ long task_sigaction(struct task *t, int signo, const struct sigaction_k *act, st
 			TAILQ_FOREACH(p, &t->tg->tasks, tg_link)
 				sigpending_flush_mask(&p->pending, SIGMASK(signo));
 		}
+		if (t->actions_lent)
+			pl_actions_set(t->thread, signo, (const struct pl_action *)a);
 	}
 	signal_unlock(t);
 	return 0;
+}
+
+/* ---- actions that the stub answers for ---- */
+
+_Static_assert(sizeof(struct pl_action) == sizeof(struct sigaction_k), "the same fields");
+
+void task_lend_actions(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+
+	if (t->actions_lent || t->kernel->strace || t->tracer || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
+		return;
+	t->actions_lent = true;
+	pl_actions_lend(t->thread, (const struct pl_action *)&tg->sighand->action[1]);
+}
+
+void task_recall_actions(struct task *t)
+{
+	if (!t->actions_lent)
+		return;
+	t->actions_lent = false;
+	pl_actions_recall(t->thread);
+}
+
+/* Only what a default action does not look at is believed, for signals whose default is not to ignore. */
+void task_take_actions(struct task *t)
+{
+	struct pl_action a[64];
+	sigset_k set;
+
+	if (!t->actions_lent)
+		return;
+	set = pl_actions_take(t->thread, a) & ~(SIG_UNBLOCKABLE | sig_mask_default_ignore);
+	signal_lock(t);
+	for (; set; set &= set - 1) {
+		int i = __builtin_ctzll(set);
+		struct sigaction_k *s = &t->tg->sighand->action[i + 1];
+
+		if (s->handler || a[i].handler)
+			continue;
+		s->flags = a[i].flags & (uint32_t)SA_KNOWN;
+		s->restorer = a[i].restorer;
+		s->mask = a[i].mask & ~SIG_UNBLOCKABLE;
+	}
+	signal_unlock(t);
 }
 
 /* ---- clone, exec, exit ---- */

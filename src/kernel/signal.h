@@ -124,6 +124,10 @@ void sigpending_flush_mask(struct sigpending *p, sigset_k mask);
 
 /* sigtimedwait(2): the number, -EAGAIN at the deadline, -EINTR. */
 long task_sigtimedwait(struct task *t, sigset_k mask, siginfo_k *info, ktime_t deadline);
+/* The stub may answer rt_sigaction where that needs no authority, as long as nobody else can change the actions. Own fiber. */
+void task_lend_actions(struct task *t);
+void task_recall_actions(struct task *t); /* before anybody else can, or when they change but by task_sigaction() */
+void task_take_actions(struct task *t);   /* what it answered since */
 long task_sigaction(struct task *t, int signo, const struct sigaction_k *act, struct sigaction_k *old);
 /* kill(2): by process, group, all. */
 long kill_something(struct task *t, const siginfo_k *info, int pid);

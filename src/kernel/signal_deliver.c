@@ -123,8 +123,10 @@ static int get_signal(struct task *t, siginfo_k *info, struct sigaction_k *ka)
 			continue;
 		if (a->handler) {
 			*ka = *a;
-			if (a->flags & SA_RESETHAND)
+			if (a->flags & SA_RESETHAND) {
 				a->handler = 0;
+				task_recall_actions(t);
+			}
 			signal_unlock(t);
 			return sig;
 		}
@@ -209,6 +211,7 @@ const struct run_state *task_deliver_signals(struct task *t)
 			if (sig == SIGSEGV) {
 				signal_lock(t);
 				t->tg->sighand->action[SIGSEGV].handler = 0;
+				task_recall_actions(t);
 				signal_unlock(t);
 			}
 			task_force_signal(t, &segv);

@@ -47,6 +47,7 @@ struct task {
 	sigset_k saved_mask;
 	struct restart_block restart;
 	uaddr_t clear_child_tid, robust_list;
+	bool actions_lent;		/* to the stub, which answers rt_sigaction; own fiber */
 	bool mm_shared;			/* by a clone since exec: others may wait for clear_child_tid */
 	struct { uaddr_t addr; uint32_t len, sig; } rseq;
 	struct { uint64_t trapno, err, cr2; } fault; /* of the last fault: sigcontext shows it */

@@ -38,6 +38,7 @@ enum pl_event_kind {
 struct pl_event {
 	enum pl_event_kind kind;
 	bool compat; /* int 0x80 or a 32-bit entry: answered with ENOSYS or SIGSEGV, never dispatched by number */
+	bool actions; /* the stub changed signal actions that it was lent: pl_actions_take() comes before the call */
 	uint32_t nr;
 	uint64_t args[6];
 	int32_t signo, code;
@@ -152,6 +153,16 @@ const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *av
 bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n);
 /* Atomic compare-and-exchange on a guest word by the thread itself (for PI and robust futexes): *old receives what was there. 0 or -EFAULT. */
 int pl_cmpxchg32(struct pl_thread *t, uaddr_t addr, uint32_t expect, uint32_t val, uint32_t *old);
+
+/* ---- signal actions: own fiber, between an event and the next run ----
+ * Lent to the stub, which answers rt_sigaction by itself where it only asks, or replaces SIG_DFL by SIG_DFL. While they are lent nobody
+ * else may change them; a change is told with pl_actions_set(). What take() gives is the guest's word: at most flags, restorer and mask
+ * of default actions may be believed. Not inherited by new threads and spaces. */
+struct pl_action { uint64_t handler, flags, restorer, mask; };
+void pl_actions_lend(struct pl_thread *t, const struct pl_action a[64]); /* by number - 1 */
+void pl_actions_recall(struct pl_thread *t);
+void pl_actions_set(struct pl_thread *t, int signo, const struct pl_action *a);
+uint64_t pl_actions_take(struct pl_thread *t, struct pl_action a[64]); /* which ones (bit signo - 1); only those are written */
 
 /* ---- time ---- */
 ktime_t pl_space_cpu_time(struct pl_space *s); /* host CPU time of the stub process, ns */

@@ -19,6 +19,8 @@ long sys_rt_sigaction(struct task *t, const struct syscall_args *a)
 		return -EFAULT;
 	long ret = task_sigaction(t, (int)a->a[0], uact ? &act : NULL, uold ? &old : NULL);
 
+	if (!uact)
+		task_lend_actions(t);
 	if (ret == 0 && uold && copy_to_user(uold, &old, sizeof(old)))
 		return -EFAULT;
 	return ret;

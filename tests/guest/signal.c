@@ -227,3 +227,38 @@ TEST(nested_and_nodefer)
 	sigaction(SIGUSR1, NULL, &a);
 	CHECK(a.sa_handler == SIG_DFL);
 }
+
+/* Over and over: what asks may be answered without the kernel, and must say the same. */
+TEST(actions_by_hand)
+{
+	struct k { unsigned long handler, flags, restorer, mask; } a, o;
+	const unsigned long kernel_only = 1UL << (SIGKILL - 1) | 1UL << (SIGSTOP - 1);
+
+	for (int round = 0; round < 40; round++) {
+		for (int s = 1; s <= 64; s++)
+			CHECK(!syscall(SYS_rt_sigaction, s, NULL, &o, 8));
+		a = (struct k){ 0, SA_RESTART | 0x4000000 | 0x10000, 0x1234, ~0UL };
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR1, &a, NULL, 8));
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR1, NULL, &o, 8));
+		CHECK(o.handler == 0 && o.flags == (SA_RESTART | 0x4000000) && o.restorer == 0x1234 && o.mask == (~0UL & ~kernel_only));
+		a.flags = 0x4000000;
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR1, &a, &o, 8) && o.flags == (SA_RESTART | 0x4000000));
+		pid_t p = fork();
+		if (!p)
+			_exit(syscall(SYS_rt_sigaction, SIGUSR1, NULL, &o, 8) || o.flags != 0x4000000 || o.restorer != 0x1234);
+		int st;
+		CHECK(waitpid(p, &st, 0) == p && st == 0);
+		CHECK_ERRNO(syscall(SYS_rt_sigaction, SIGKILL, &a, NULL, 8), EINVAL);
+		CHECK_ERRNO(syscall(SYS_rt_sigaction, 65, NULL, NULL, 8), EINVAL);
+		CHECK_ERRNO(syscall(SYS_rt_sigaction, SIGUSR1, NULL, &o, 4), EINVAL);
+		CHECK_ERRNO(syscall(SYS_rt_sigaction, SIGUSR1, (void *)8, NULL, 8), EFAULT);
+		CHECK_ERRNO(syscall(SYS_rt_sigaction, SIGUSR1, NULL, (void *)8, 8), EFAULT);
+		handle(SIGUSR2, on, SA_RESETHAND);
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR2, NULL, &o, 8) && o.handler == (unsigned long)on);
+		raise(SIGUSR2);
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR2, NULL, &o, 8) && o.handler == 0);
+		signal(SIGUSR1, SIG_IGN);
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR1, NULL, &o, 8) && o.handler == 1);
+		signal(SIGUSR1, SIG_DFL);
+	}
+}

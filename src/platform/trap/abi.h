@@ -54,7 +54,7 @@
 #define SLOT_OFF_BUF 0x1000
 #define SLOT_BUF_SIZE 0x2000
 #define SLOT_OFF_XSAVE 0x3000
-#define SLOT_XSAVE_SIZE 0x3000
+#define SLOT_XSAVE_SIZE 0x2000
 #define SLOT_OFF_STACK 0x6000
 /* The kernel process maps a slot up to its signal stack. */
 #define SLOT_KERNEL_LEN 0x6000
@@ -100,6 +100,7 @@ enum {
 	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
 	EV_PREFETCH = 0x200, /* struct slot_copy in[] is filled */
 	EV_FP_LIVE = 0x400,  /* FP state is in the CPU (patched path), not in a frame */
+	EV_ACTIONS = 0x800,  /* the stub changed signal actions: slot.actions_changed */
 };
 /* slot_line.info of an answer; 0 = load args[0] into rax and go on. Carried out in this order. */
 enum {
@@ -146,6 +147,8 @@ struct slot_copy {
 	uint32_t off, len; /* in the slot's buffer */
 };
 
+struct slot_action { uint64_t handler, flags, restorer, mask; }; /* the kernel's struct sigaction */
+
 struct slot {
 	struct slot_line line;
 
@@ -164,7 +167,7 @@ struct slot {
 
 	/* 0x80: the stub's own */
 	uint64_t fp;	      /* address of the FP state to load before guest code; 0 = it is in the CPU */
-	uint32_t pad1;
+	uint32_t actions_new; /* EV_ACTIONS goes with the next system call */
 	uint32_t flags_live;  /* eflags must be restored at a fast exit (came by a signal) */
 	uint64_t xstate_size;
 	uint64_t pad2[5];
@@ -192,6 +195,13 @@ struct slot {
 	uint64_t pad8[128];
 	uint8_t buf[SLOT_BUF_SIZE];
 	uint8_t xsave[SLOT_XSAVE_SIZE] __attribute__((aligned(64)));
+
+	/* 0x5000: signal actions, lent by the kernel: while they are valid the stub answers for itself what asks for one, or sets what a
+	 * default action does not look at. */
+	uint64_t actions_valid;
+	uint64_t actions_changed; /* by signal number - 1 */
+	struct slot_action actions[64];
+	uint64_t pad8[254];
 	uint8_t stack[STUB_SLOT_SIZE - SLOT_OFF_STACK];
 };
 _Static_assert(sizeof(struct slot_line) == 64, "the hot line is one cache line");

@@ -223,6 +223,7 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 		ev->kind = PL_SYSCALL;
 		ev->nr = l->nr;
 		ev->compat = l->info & EV_COMPAT;
+		ev->actions = l->info & EV_ACTIONS;
 		memcpy(ev->args, l->args, sizeof(ev->args));
 		if (l->info & EV_FP_LIVE)
 			t->p->stats.patched++;
@@ -430,6 +431,38 @@ int pl_set_gs_base(struct pl_thread *t, uint64_t v)
 	if (t->regs_cached)
 		t->regs.gs_base = v;
 	return 0;
+}
+
+/* ---- signal actions ---- */
+
+_Static_assert(sizeof(struct pl_action) == sizeof(struct slot_action), "same layout");
+
+void pl_actions_lend(struct pl_thread *t, const struct pl_action a[64])
+{
+	memcpy(t->slot->actions, a, sizeof(t->slot->actions));
+	t->slot->actions_changed = 0;
+	WRITE_ONCE(t->slot->actions_valid, 1);
+}
+
+void pl_actions_recall(struct pl_thread *t) { WRITE_ONCE(t->slot->actions_valid, 0); }
+
+void pl_actions_set(struct pl_thread *t, int signo, const struct pl_action *a)
+{
+	memcpy(&t->slot->actions[signo - 1], a, sizeof(*a));
+}
+
+uint64_t pl_actions_take(struct pl_thread *t, struct pl_action a[64])
+{
+	uint64_t which = READ_ONCE(t->slot->actions_changed), left = which;
+
+	WRITE_ONCE(t->slot->actions_changed, 0);
+	for (; left; left &= left - 1) {
+		int i = __builtin_ctzll(left);
+		const volatile struct slot_action *s = &t->slot->actions[i];
+
+		a[i] = (struct pl_action){ s->handler, s->flags, s->restorer, s->mask };
+	}
+	return which;
 }
 
 /* ---- FP state ---- */

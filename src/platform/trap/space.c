@@ -365,6 +365,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.snap = c->snap;
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;
+		c->slot->actions_valid = c->slot->actions_new = 0;
 		*c = clean;
 		LIST_INSERT_HEAD(&s->threads, c, space_link);
 		s->nthreads++;
