@@ -79,9 +79,16 @@ static long do_vec(struct task *t, const struct syscall_args *a, bool write, int
 	} else if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ))) {
 		n = -EBADF;
 	} else if (!(n = iov_iter_import(&it, a->a[1], a->a[2] > UINT32_MAX ? UINT32_MAX : a->a[2]))) {
-		/* The file systems have no way to promise "without waiting", and append for one call is not theirs to do. */
-		if ((flags & (RWF_NOWAIT_ | RWF_APPEND_)) || ((flags & RWF_NOAPPEND_) && (f->flags & O_APPEND)))
-			n = -EOPNOTSUPP;
+		if (write && S_ISREG(f->inode->mode))
+			it.append = flags & RWF_APPEND_ ? 1 : flags & RWF_NOAPPEND_ ? -1 : 0;
+		if (flags & RWF_NOWAIT_)
+			n = -EOPNOTSUPP; /* the file systems have no way to promise "without waiting" */
+		else if ((flags & RWF_APPEND_) && (flags & RWF_NOAPPEND_))
+			n = -EINVAL;
+		else if (it.append < 0 && (f->flags & O_APPEND) && inode_has(f->inode, INODE_APPEND))
+			n = -EPERM;
+		else if (it.append && f->pos == VFS_POS_HOST)
+			n = -EOPNOTSUPP; /* the host's description of an inherited descriptor says where writes go */
 		else
 			n = write ? vfs_write(f, &it, pos) : vfs_read(f, &it, pos);
 		if (n > 0 && write && (flags & (RWF_DSYNC_ | RWF_SYNC_))) {

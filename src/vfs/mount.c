@@ -22,11 +22,19 @@ struct mount_namespace {
 	TAILQ_HEAD(, mount) mounts; /* in the order they were made */
 	struct mount *root;	    /* borrowed: it is in mounts */
 	unsigned nmounts;
+	_Atomic unsigned event; /* counts changes: poll of /proc/PID/mounts */
+	struct wait_queue wait;
 };
 
 #define MOUNT_HASH 256
 static LIST_HEAD(, mount) mount_hash[MOUNT_HASH];
 static _Atomic uint64_t next_mount_id = 20, next_mnt_ns_ino = 0xf0000000;
+
+static void ns_changed(struct mount_namespace *ns)
+{
+	atomic_fetch_add(&ns->event, 1);
+	wait_queue_wake_all(&ns->wait, EPOLLPRI | EPOLLERR);
+}
 
 static unsigned hash_mnt(const struct mount *m, const struct dentry *d)
 {
@@ -86,6 +94,7 @@ static void attach_locked(struct mount *m, struct mount *parent, struct dentry *
 	if (ns) {
 		TAILQ_INSERT_TAIL(&ns->mounts, m, ns_link);
 		ns->nmounts++;
+		ns_changed(ns);
 	}
 }
 
@@ -124,6 +133,7 @@ static void detach_locked(struct mount *m, struct release_list *l, bool drop)
 	if (m->ns) {
 		TAILQ_REMOVE(&m->ns->mounts, m, ns_link);
 		m->ns->nmounts--;
+		ns_changed(m->ns);
 		m->ns = NULL;
 	}
 	if (drop)
@@ -242,6 +252,7 @@ static void enter_ns_locked(const struct mount_list *l, struct mount_namespace *
 		TAILQ_INSERT_TAIL(&ns->mounts, l->v[i], ns_link);
 		ns->nmounts++;
 	}
+	ns_changed(ns);
 }
 
 /* Put a tree (its first mount has no parent) on pd of pm, and copies of it wherever pm's propagation says. 0 or -ENOSPC */
@@ -343,6 +354,7 @@ static struct mount_namespace *ns_alloc(void)
 
 	refcount_init(&ns->ref);
 	TAILQ_INIT(&ns->mounts);
+	wait_queue_init(&ns->wait);
 	ns->ns_ino = atomic_fetch_add(&next_mnt_ns_ino, 1);
 	return ns;
 }
@@ -356,6 +368,12 @@ struct mount_namespace *mount_ns_create(struct super_block *root, unsigned mnt_f
 	attach_locked(m, NULL, NULL, ns);
 	ns->root = m;
 	return ns;
+}
+
+unsigned mount_ns_event(struct mount_namespace *ns, struct wait_queue **wq)
+{
+	*wq = &ns->wait;
+	return atomic_load(&ns->event);
 }
 
 uint64_t mount_ns_ino(struct mount_namespace *ns) { return ns->ns_ino; }
@@ -531,6 +549,7 @@ static int do_change_type(const struct path *p, unsigned long flags)
 	tree_list_locked(p->mnt, p->mnt->root, flags & MS_REC, true, &tree);
 	for (unsigned i = 0; i < tree.n; i++)
 		mnt_change_propagation_locked(tree.v[i], type);
+	ns_changed(p->mnt->ns);
 	free(tree.v);
 	return 0;
 }
@@ -579,6 +598,7 @@ int vfs_mount(const char *source, const char *target, const char *type, unsigned
 			p.mnt->flags = (flags & MNT_FLAGS) | keep;
 			if (!(flags & MS_BIND))
 				p.mnt->sb->flags = (p.mnt->sb->flags & ~MS_RDONLY) | (flags & MS_RDONLY);
+			ns_changed(p.mnt->ns);
 		}
 	} else if (flags & MS_BIND) {
 		ret = do_bind(&p, source, flags & MS_REC);

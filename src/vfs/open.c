@@ -41,6 +41,8 @@ int do_dentry_open(struct file *f)
 	if (ret) {
 		f->ops = &no_ops; /* a failed open is not released */
 		f->private = NULL;
+	} else if (unlikely(f->flags & O_DIRECT) && (!S_ISREG(i->mode) || i->sb->no_dcache)) {
+		ret = -EINVAL; /* nothing there goes around a cache; files of tmpfs take the flag, as Linux's do */
 	}
 	return ret;
 }

@@ -77,7 +77,7 @@ static int write_checks(struct file *f, struct iov_iter *from, int64_t pos)
 
 	if (unlikely(limit != UINT64_MAX)) {
 		uint64_t at = pos;
-		if ((f->flags & O_APPEND) || pos >= VFS_POS_HOST) {
+		if (write_appends(f, from) || pos >= VFS_POS_HOST) {
 			struct kstat st;
 			int ret = vfs_fstat(f, &st);
 			if (ret)

@@ -7,6 +7,7 @@
 #include "lib/lib.h"
 #include "mm/uaccess.h"
 #include "sched/sched.h"
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -234,7 +235,7 @@ struct vm_map { /* file->ops->mmap fills it */
 	bool may_write, may_exec;
 };
 /* Ops may park unless they say otherwise. pos: a copy of the file position or pread's, moved on by the op; NULL ops give the
- * default errno. write: O_APPEND is the op's to carry out (set *pos to the end, atomically); RLIMIT_FSIZE and set-ID bits are vfs's. */
+ * default errno. write: write_appends() is the op's to carry out (set *pos to the end, atomically); RLIMIT_FSIZE and set-ID bits are vfs's. */
 struct file_ops {
 	ssize_t (*read)(struct file *f, struct iov_iter *to, int64_t *pos);
 	ssize_t (*write)(struct file *f, struct iov_iter *from, int64_t *pos);
@@ -285,6 +286,10 @@ int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void 
 ssize_t file_d_path(struct file *f, char *buf, size_t size);
 
 #define VFS_POS_HOST (INT64_C(1) << 62) /* file.pos of an inherited host descriptor, which goes by the host's position */
+static inline bool write_appends(const struct file *f, const struct iov_iter *from)
+{
+	return unlikely(from->append) ? from->append > 0 : f->flags & O_APPEND;
+}
 /* Kernel-side helpers on open files */
 ssize_t vfs_read(struct file *f, struct iov_iter *to, int64_t *pos);   /* checks mode; NULL pos: the file's, under pos_lock */
 ssize_t vfs_write(struct file *f, struct iov_iter *from, int64_t *pos);
@@ -365,6 +370,8 @@ void mount_ns_get(struct mount_namespace *ns);
 void mount_ns_put(struct mount_namespace *ns);
 void mount_ns_root(struct mount_namespace *ns, struct path *out); /* counted */
 uint64_t mount_ns_ino(struct mount_namespace *ns);
+/* A number that changes with the mounts, and where one hears of it (as long as one counts ns). */
+unsigned mount_ns_event(struct mount_namespace *ns, struct wait_queue **wq);
 void mount_ns_sync(struct mount_namespace *ns); /* sync(2) */
 int do_mount_at(const struct path *where, struct super_block *sb, unsigned mnt_flags);
 /* mount(2), umount2(2), pivot_root(2) on kernel strings */

@@ -2,6 +2,7 @@
 #include "harness.h"
 #include <dirent.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <sys/statfs.h>
@@ -246,4 +247,31 @@ TEST(proc_basics)
 	CHECK((fd = open("/proc/self/cmdline", O_RDONLY)) >= 0 && read(fd, b, sizeof b) > 3);
 	CHECK(!access("/proc/meminfo", R_OK) && !access("/proc/cpuinfo", R_OK) && !access("/proc/mounts", R_OK) && !access("/proc/sys/kernel/pid_max", R_OK));
 	CHECK_ERRNO(open("/proc/999999/stat", O_RDONLY), ENOENT);
+}
+TEST(direct_and_append)
+{
+	CHECK_ERRNO(open("/dev/null", O_RDONLY | O_DIRECT), EINVAL);
+	CHECK_ERRNO(open("/proc/self/maps", O_RDONLY | O_DIRECT), EINVAL);
+	mkdir("dd", 0755);
+	CHECK_ERRNO(fcntl(open("/dev/null", O_RDONLY), F_SETFL, O_DIRECT), EINVAL);
+	CHECK(!put("ap", "12345"));
+	int fd = open("ap", O_RDWR);
+	struct iovec v = { "X", 1 };
+	struct stat st;
+	CHECK(pwritev2(fd, &v, 1, 0, 0x10 /* RWF_APPEND */) == 1 && lseek(fd, 0, SEEK_CUR) == 0);
+	CHECK(!fstat(fd, &st) && st.st_size == 6);
+	CHECK(pwritev2(fd, &v, 1, -1, 0x10) == 1 && lseek(fd, 0, SEEK_CUR) == 7);
+	CHECK_ERRNO(pwritev2(fd, &v, 1, 0, 0x4000), EOPNOTSUPP);
+	char b[16];
+	CHECK(pread(fd, b, 16, 0) == 7 && !memcmp(b, "12345XX", 7));
+}
+TEST(mounts_poll)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		SKIP("no mount namespaces");
+	struct pollfd p = { .fd = open("/proc/self/mounts", O_RDONLY), .events = POLLPRI };
+	CHECK(poll(&p, 1, 0) == 0);
+	mkdir("mp", 0755);
+	CHECK(!mount("t", "mp", "tmpfs", 0, NULL) && poll(&p, 1, 0) == 1 && (p.revents & POLLPRI) && poll(&p, 1, 0) == 0);
+	CHECK(!umount("mp") && poll(&p, 1, 0) == 1);
 }

@@ -53,7 +53,7 @@ static ssize_t memfd_write(struct file *f, struct iov_iter *from, int64_t *pos)
 		return 0;
 	guard(sleeplock)(&f->inode->lock);
 	uint64_t size = shm_object_size(m->shm);
-	if (f->flags & O_APPEND)
+	if (write_appends(f, from))
 		*pos = size;
 	if (m->seals & SEALS_WRITE)
 		return -EPERM;

@@ -123,7 +123,7 @@ static ssize_t host_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	struct host_inode *hi = host_i(f->inode);
 	struct host_file *hf = f->private;
-	bool append = f->flags & O_APPEND;
+	bool append = write_appends(f, from);
 	ssize_t done = 0;
 	char *b;
 

@@ -136,6 +136,7 @@ struct ptext {
 	struct sleeplock lock; /* RANK_SEQ_FILE */
 	struct strbuf b;
 	bool shown;
+	void *state; /* poll_open's */
 };
 
 static ssize_t text_read(struct file *f, struct iov_iter *to, int64_t *pos)
@@ -196,6 +197,8 @@ static void text_release(struct file *f)
 {
 	struct ptext *t = f->private;
 
+	if (t->state)
+		file_pnode(f)->e->poll_close(t->state);
 	strbuf_free(&t->b);
 	free(t);
 }
@@ -211,6 +214,14 @@ static int64_t text_llseek(struct file *f, int64_t off, int whence)
 	return f->pos = off;
 }
 
+static unsigned text_poll(struct file *f, struct poll_table *pt)
+{
+	struct ptext *t = f->private;
+
+	return t->state ? file_pnode(f)->e->poll(t->state, f, pt) : EPOLLERR | EPOLLPRI;
+}
+
+static const struct file_ops poll_text_ops = { .read = text_read, .write = text_write, .llseek = text_llseek, .release = text_release, .poll = text_poll };
 static const struct file_ops text_ops = { .read = text_read, .write = text_write, .llseek = text_llseek, .release = text_release };
 
 /* ---- directories ---- */
@@ -259,7 +270,9 @@ static int pseudo_open(struct inode *i, struct file *f)
 	t = new(struct ptext);
 	sleeplock_init(&t->lock, RANK_SEQ_FILE);
 	f->private = t;
-	f->ops = &text_ops;
+	f->ops = p->e->poll_open ? &poll_text_ops : &text_ops;
+	if (p->e->poll_open)
+		t->state = p->e->poll_open(p);
 	return 0;
 }
 

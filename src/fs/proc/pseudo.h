@@ -21,6 +21,10 @@ struct pentry {
 	int (*iterate)(struct pnode *dir, struct dir_context *c);
 	int (*may)(struct pnode *n, int mask); /* further check at open and, for directories and links, at use */
 	int (*open)(struct pnode *n, struct file *f); /* instead of the text file */
+	/* A text file that can be polled: state of one open file (NULL: EPOLLERR), its events, its end */
+	void *(*poll_open)(struct pnode *n);
+	unsigned (*poll)(void *state, struct file *f, struct poll_table *pt);
+	void (*poll_close)(void *state);
 	int (*fill)(struct pnode *n);		      /* after creation: attributes of the inode */
 	uint64_t arg;
 };

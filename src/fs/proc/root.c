@@ -130,6 +130,50 @@ static ssize_t write_comm(struct pnode *n, char *s, size_t len)
 	return len;
 }
 
+struct mounts_state { struct mount_namespace *ns; unsigned event; };
+
+static void *mounts_poll_open(struct pnode *n)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct mounts_state *s = NULL;
+	struct wait_queue *wq;
+
+	if (!t)
+		return NULL;
+	guard(mutex)(&t->lock);
+	if (t->mnt_ns) {
+		s = new(struct mounts_state);
+		s->ns = t->mnt_ns;
+		mount_ns_get(s->ns);
+		s->event = mount_ns_event(s->ns, &wq);
+	}
+	return s;
+}
+
+static unsigned mounts_poll(void *state, struct file *f, struct poll_table *pt)
+{
+	struct mounts_state *s = state;
+	struct wait_queue *wq;
+	unsigned e;
+
+	mount_ns_event(s->ns, &wq);
+	poll_wait(f, wq, pt);
+	e = mount_ns_event(s->ns, &wq);
+	if (e == s->event)
+		return EPOLLIN | EPOLLRDNORM;
+	s->event = e;
+	return EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLPRI;
+}
+
+static void mounts_poll_close(void *state)
+{
+	struct mounts_state *s = state;
+
+	mount_ns_put(s->ns);
+	free(s);
+}
+#define MOUNTS_POLL .poll_open = mounts_poll_open, .poll = mounts_poll, .poll_close = mounts_poll_close
+
 static int show_mounts_kind(struct pnode *n, struct strbuf *b, int kind)
 {
 	struct task *t __free(task) = pnode_task(n);
@@ -372,8 +416,8 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 	{ .name = "cwd", .mode = S_IFLNK | 0777, F, .get_link = proc_cwd_link, .readlink = proc_path_readlink }, \
 	{ .name = "root", .mode = S_IFLNK | 0777, F, .get_link = proc_root_link, .readlink = proc_path_readlink }, \
 	{ .name = "exe", .mode = S_IFLNK | 0777, F, .get_link = proc_exe_link, .readlink = proc_path_readlink }, \
-	P_FILE("mounts", 0444, show_mounts, F), \
-	P_FILE("mountinfo", 0444, show_mountinfo, F), \
+	P_FILE("mounts", 0444, show_mounts, F, MOUNTS_POLL), \
+	P_FILE("mountinfo", 0444, show_mountinfo, F, MOUNTS_POLL), \
 	P_FILE("smaps", 0444, proc_show_smaps, F, ACC), \
 	P_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, F, ACC), \
 	{ .name = "wchan", .mode = S_IFREG | 0444, F, .text = "0" }, \

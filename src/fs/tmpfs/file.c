@@ -79,7 +79,7 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, int64_t *pos)
 	if (!from->count)
 		return 0;
 	sleeplock_lock(&i->lock);
-	if (f->flags & O_APPEND)
+	if (write_appends(f, from))
 		*pos = shm_object_size(o);
 	uint64_t end = (uint64_t)*pos + from->count;
 	if (end > INT64_MAX - 4096)
