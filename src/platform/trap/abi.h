@@ -201,7 +201,7 @@ struct slot {
 	uint64_t actions_valid;
 	uint64_t actions_changed; /* by signal number - 1 */
 	struct slot_action actions[64];
-	uint64_t pad8[254];
+	uint64_t pad9[254];
 	uint8_t stack[STUB_SLOT_SIZE - SLOT_OFF_STACK];
 };
 _Static_assert(sizeof(struct slot_line) == 64, "the hot line is one cache line");
