@@ -164,6 +164,17 @@ static int bind_open(const struct jail *j, struct sandbox_bind *b)
 	return b->fd < 0 ? b->fd : 0;
 }
 
+/* What root may do and the kernel process, without capabilities, does for it: Bailey checks the guest's own. */
+static void net_sysctl(const char *name, const char *value)
+{
+	int fd = open(name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		log_debug("%s: %s", name, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void loopback_up(void)
 {
 	struct ifreq r = { .ifr_name = "lo" };
@@ -176,6 +187,8 @@ static void loopback_up(void)
 		if (ioctl(s, SIOCSIFFLAGS, &r))
 			log_warn("loopback: %s", strerror(errno));
 	}
+	net_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	net_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
 	/* Multicast among the sandbox's own processes: without a route it is refused. */
 	struct rtentry rt = { .rt_flags = RTF_UP, .rt_dev = (char *)"lo" };
 	((struct sockaddr_in *)&rt.rt_dst)->sin_family = ((struct sockaddr_in *)&rt.rt_genmask)->sin_family = AF_INET;

@@ -106,6 +106,13 @@ int sched_look_at_host(void)
 	return t && t->worker && sched_has_host_waiters(t->worker->sched) ? sched_poll_host(t->worker->sched) : 0;
 }
 
+void sched_expect_host(void)
+{
+	struct thread *t = thread_self();
+	if (t && !atomic_load_explicit(&t->sched->expect_host, memory_order_relaxed))
+		atomic_store_explicit(&t->sched->expect_host, true, memory_order_relaxed);
+}
+
 bool sched_has_host_waiters(struct sched *s)
 {
 	return atomic_load_explicit(&s->npolled, memory_order_relaxed) != 0;

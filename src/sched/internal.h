@@ -163,6 +163,7 @@ struct sched {
 	struct poll_slot *slots;
 	uint32_t nslots, free_slot;
 	_Atomic uint32_t npolled;
+	_Atomic bool expect_host; /* a look at the poller before the next sleep pays */
 };
 
 struct thread *thread_self(void); /* NULL on threads that are not the scheduler's */

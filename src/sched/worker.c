@@ -175,7 +175,7 @@ static void worker_idle(struct worker *w)
 
 	if (atomic_load_explicit(&s->next_expiry, memory_order_relaxed) != KTIME_MAX)
 		timers_expire(w);
-	if (!w->head && sched_has_host_waiters(s))
+	if (!w->head && sched_has_host_waiters(s) && atomic_exchange_explicit(&s->expect_host, false, memory_order_relaxed))
 		sched_poll_host(s);
 	if (!w->head)
 		worker_sleep(w);

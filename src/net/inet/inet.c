@@ -150,6 +150,7 @@ static int inet_shutdown(struct socket *s, int how)
 {
 	struct inet_sock *i = s->private;
 	int r = host_result(shutdown(i->fd, how));
+	sched_expect_host();
 	inet_forget(i);
 	wait_queue_wake_all(&i->wait, EPOLLIN | EPOLLOUT | EPOLLHUP);
 	return r;
@@ -180,6 +181,7 @@ static void inet_release(struct socket *s)
 	if (i->polled)
 		host_poll_del(&i->poll);
 	close(i->fd);
+	sched_expect_host();
 	free(i);
 }
 
@@ -222,7 +224,7 @@ static int inet_create(struct kernel *k, struct socket *s)
 	case SOCK_DGRAM:
 		if (!s->protocol)
 			s->protocol = IPPROTO_UDP;
-		if (s->protocol != IPPROTO_UDP && s->protocol != IPPROTO_ICMP && s->protocol != IPPROTO_ICMPV6)
+		if (s->protocol != IPPROTO_UDP && s->protocol != IPPROTO_UDPLITE && s->protocol != IPPROTO_ICMP && s->protocol != IPPROTO_ICMPV6)
 			return -EPROTONOSUPPORT;
 		break;
 	case SOCK_RAW:

@@ -66,6 +66,7 @@ static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, siz
 			r = host_result(sendmsg(i->fd, &h, flags));
 		}
 		if (r >= 0) {
+			sched_expect_host();
 			if (atomic_load_explicit(&i->polled, memory_order_relaxed) &&
 			    !(atomic_load_explicit(&i->ready, memory_order_relaxed) & INET_OUT_UNKNOWN))
 				atomic_fetch_or(&i->ready, INET_OUT_UNKNOWN);
