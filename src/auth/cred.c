@@ -70,7 +70,7 @@ bool ns_capable(const struct cred *c, struct user_namespace *target, int cap)
 {
 	for (struct user_namespace *ns = target;; ns = ns->parent) {
 		if (ns == c->user_ns)
-			return cred_has_cap(c, cap);
+			return cred_has_own_cap(c, cap);
 		if (!ns->parent || ns->level <= c->user_ns->level)
 			return false;
 		/* the owner of a namespace, seen from its parent, has every capability in it */

@@ -22,6 +22,7 @@ struct user_namespace {
 	unsigned nuid, ngid;
 	struct id_map_extent uid_map[340], gid_map[340];
 	bool setgroups_denied;
+	bool parent_could_setfcap; /* its maker had CAP_SETFCAP: may map the root of the parent; immutable */
 };
 struct user_namespace *user_ns_create_root(void); /* identity map */
 /* Empty maps, to be written once; NULL when nested deeper than 32. */
@@ -54,7 +55,10 @@ struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 bool cred_in_group(const struct cred *c, kgid_t gid); /* fsgid or supplementary */
 bool ns_capable(const struct cred *c, struct user_namespace *target, int cap);
-static inline bool cred_has_cap(const struct cred *c, int cap) { return c->effective & CAP_BIT(cap); }
+/* In its own user namespace, whichever that is. */
+static inline bool cred_has_own_cap(const struct cred *c, int cap) { return c->effective & CAP_BIT(cap); }
+/* Over the whole sandbox: who has it only in a namespace that a guest made does not. */
+static inline bool cred_has_cap(const struct cred *c, int cap) { return cred_has_own_cap(c, cap) && !c->user_ns->level; }
 /* Effects of uid changes on capabilities, and of exec (capabilities(7)); act on a private copy. */
 void cred_fix_setuid(struct cred *c, const struct cred *old);
 void cred_exec(struct cred *c, bool setuid_root);

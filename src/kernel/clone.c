@@ -9,6 +9,7 @@
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
 #include "kernel/seccomp.h"
+#include "kernel/user_ns.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
 
@@ -267,6 +268,15 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	struct vfork_done *v = NULL;
 	struct task *c = task_alloc(k);
 	inherit(c, t, a);
+	if (a->flags & CLONE_NEWUSER) {
+		struct cred *own = NULL;
+
+		r = user_ns_new_cred(t, &own);
+		if (r)
+			goto fail;
+		cred_put(c->cred);
+		c->cred = own;
+	}
 	r = namespaces_copy(c, t, a->flags);
 	if (r)
 		goto fail;
@@ -392,9 +402,16 @@ long task_unshare(struct task *t, uint64_t flags)
 	if (r)
 		return r;
 	struct task copy = { .kernel = t->kernel }; /* only the namespace fields are used */
+	if (flags & CLONE_NEWUSER) {
+		r = user_ns_new_cred(t, &copy.cred);
+		if (r)
+			return r;
+	}
 	r = namespaces_copy(&copy, t, flags);
-	if (r)
+	if (r) {
+		cred_put(copy.cred);
 		return r;
+	}
 	struct fs_context *fs = NULL, *old_fs = NULL;
 	if ((flags & CLONE_FS) && refcount_read(&t->fs->ref) > 1)
 		fs = fs_context_dup(t->fs);
@@ -403,6 +420,7 @@ long task_unshare(struct task *t, uint64_t flags)
 		r = namespaces_copy_mnt(&copy, t);
 		if (r) {
 			namespaces_put(&copy);
+			cred_put(copy.cred);
 			if (fs)
 				fs_context_put(fs);
 			return r;
@@ -426,6 +444,8 @@ long task_unshare(struct task *t, uint64_t flags)
 	}
 	mutex_unlock(&t->lock);
 	task_set_fiber_context(t, t->fiber);
+	if (copy.cred)
+		task_set_cred(t, copy.cred);
 	namespaces_put(&old);
 	if (old_fs)
 		fs_context_put(old_fs);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* namespace.c: UTS, IPC, mount and PID namespaces through clone, unshare and setns. What does not exist here (user, network, cgroup
- * and time namespaces made by guests) answers EINVAL, as a Linux kernel built without it does. */
+/* namespace.c: UTS, IPC, mount and PID namespaces through clone, unshare and setns. What does not exist here (network, cgroup and
+ * time namespaces made by guests) answers EINVAL, as a Linux kernel built without it does. */
 #include "kernel/namespace.h"
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
 
-#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWIPC)
+#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUSER)
 #define NS_ALL (NS_HERE | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME)
 
 void uts_ns_get(struct uts_namespace *u) { refcount_get(&u->ref); }
@@ -39,17 +39,20 @@ int namespaces_check(struct task *t, uint64_t flags)
 {
 	if (!(flags & NS_ALL))
 		return 0;
+	/* With a user namespace the others are made in it, and by its almighty root. */
+	if (!(flags & CLONE_NEWUSER) && !ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
 	if (flags & NS_ALL & ~NS_HERE)
 		return -EINVAL;
-	if (!ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
-		return -EPERM;
 	return 0;
 }
 
 int namespaces_copy(struct task *c, struct task *t, uint64_t flags)
 {
+	struct user_namespace *owner = c->cred ? c->cred->user_ns : t->cred->user_ns;
+
 	if (flags & CLONE_NEWPID) {
-		c->pid_ns_for_children = pidns_create(t->kernel, t->pid_ns_for_children, t->cred->user_ns);
+		c->pid_ns_for_children = pidns_create(t->kernel, t->pid_ns_for_children, owner);
 		if (!c->pid_ns_for_children)
 			return -ENOSPC;
 	} else {
@@ -60,13 +63,13 @@ int namespaces_copy(struct task *c, struct task *t, uint64_t flags)
 		mutex_lock(&t->uts->lock);
 		struct uts_namespace from = *t->uts;
 		mutex_unlock(&t->uts->lock);
-		c->uts = uts_ns_create(t->kernel, &from, t->cred->user_ns);
+		c->uts = uts_ns_create(t->kernel, &from, owner);
 	} else {
 		uts_ns_get(t->uts);
 		c->uts = t->uts;
 	}
 	if (flags & CLONE_NEWIPC) {
-		c->ipc_ns = ipc_ns_new(t->kernel, t->cred->user_ns);
+		c->ipc_ns = ipc_ns_new(t->kernel, owner);
 	} else {
 		ipc_ns_get(t->ipc_ns);
 		c->ipc_ns = t->ipc_ns;
@@ -124,7 +127,7 @@ long task_setns(struct task *t, struct task *o, uint64_t flags)
 {
 	if (!flags || (flags & ~(uint64_t)NS_ALL))
 		return -EINVAL;
-	if (flags & ~(uint64_t)NS_HERE)
+	if (flags & ~(uint64_t)NS_HERE || flags & CLONE_NEWUSER) /* a user namespace: by its own file */
 		return -EINVAL;
 	if (!task_may_access(t, o))
 		return -EPERM;

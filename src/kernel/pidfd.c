@@ -104,12 +104,14 @@ static long get_info(struct pid *p, unsigned cmd, uint64_t arg)
 		return -EINVAL;
 	if (get_user(mask, arg))
 		return -EFAULT;
+	if (!pid_nr(p, task_pid_ns(current)))
+		return -ESRCH;
 	mutex_lock(&pid_ns_of(p)->kernel->tasks.lock);
 	if ((mask & INFO_EXIT) && p->reaped) {
 		i.mask |= INFO_EXIT;
 		i.exit_code = p->exit_status;
 	}
-	if (p->task && pid_nr(p, task_pid_ns(current)))
+	if (p->task)
 		fill_info_locked(&i, p->task);
 	mutex_unlock(&pid_ns_of(p)->kernel->tasks.lock);
 	if (!i.mask)

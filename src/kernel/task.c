@@ -134,7 +134,7 @@ void task_set_cred(struct task *t, struct cred *c)
 {
 	struct cred *old = t->cred;
 	if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid || old->fsgid != c->fsgid ||
-	    (c->permitted & ~old->permitted)) {
+	    (c->user_ns == old->user_ns && (c->permitted & ~old->permitted))) {
 		if (t->mm)
 			mm_layout(t->mm)->dumpable = false;
 		t->pdeath_signal = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cred.c: user and group ids, supplementary groups, capabilities: credentials(7), capabilities(7).
  * Each change works on a copy, which replaces the task's credentials when everything was checked. */
+#include "kernel/user_ns.h"
 #include "syscalls/names.h"
 #include <linux/capability.h>
 
@@ -242,7 +243,7 @@ long sys_setgroups(struct task *t, const struct syscall_args *a)
 	const struct cred *o = t->cred;
 	unsigned n = a->a[0];
 
-	if (!capable(t, CAP_SETGID) || o->user_ns->setgroups_denied)
+	if (!capable(t, CAP_SETGID) || !user_ns_may_setgroups(o->user_ns))
 		return -EPERM;
 	if (n > NGROUPS)
 		return -EINVAL;

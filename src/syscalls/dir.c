@@ -121,7 +121,7 @@ long sys_chroot(struct task *t, const struct syscall_args *a)
 	if (ret)
 		return ret;
 	ret = inode_permission(dentry_inode(p.dentry), MAY_EXEC);
-	if (!ret && !cred_has_cap(t->cred, CAP_SYS_CHROOT))
+	if (!ret && !cred_has_own_cap(t->cred, CAP_SYS_CHROOT))
 		ret = -EPERM;
 	if (!ret)
 		fs_context_set_root(t->fs, &p);

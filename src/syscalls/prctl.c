@@ -30,7 +30,7 @@ static long set_securebits(struct task *t, uint64_t v)
 		return -EPERM;
 	if ((old & SECURE_ALL_LOCKS & ~v) || (v & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)))
 		return -EPERM;
-	if (!cred_has_cap(c, CAP_SETPCAP))
+	if (!cred_has_own_cap(c, CAP_SETPCAP))
 		return -EPERM;
 	struct cred *n = cred_dup(c);
 	n->securebits = v;

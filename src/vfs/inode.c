@@ -125,7 +125,7 @@ static bool id_mapped_in(struct user_namespace *ns, const struct inode *i)
 bool capable_wrt_inode(struct inode *i, int cap)
 {
 	struct cred *c = fiber_context()->cred;
-	return cred_has_cap(c, cap) && id_mapped_in(c->user_ns, i);
+	return cred_has_own_cap(c, cap) && id_mapped_in(c->user_ns, i);
 }
 
 bool inode_owner_or_capable(struct inode *i)

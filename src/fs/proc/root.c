@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* root.c: the super block of proc, its root directory with the process directories, and /proc/PID's tables. */
 #include "fs/proc/proc_internal.h"
+#include "kernel/user_ns.h"
 #include "fs/proc/sysctl_ipc.h"
 #include "kernel/pidfd.h"
 #include <dirent.h>
@@ -278,21 +279,54 @@ static int show_id_map(struct pnode *n, struct strbuf *b)
 	struct task *t __free(task) = pnode_task(n);
 	struct cred *c __free(cred) = NULL;
 	struct user_namespace *ns;
+	struct user_namespace *lower = current->cred->user_ns;
+	__free(mem) void *mem = NULL;
+	struct id_map_extent *e;
 	unsigned cnt;
 
 	if (!t)
 		return -ESRCH;
 	c = task_cred_get(t);
 	ns = c->user_ns;
+	if (lower == ns && ns->parent)
+		lower = ns->parent;
+	e = mem = xcalloc(ARRAY_SIZE(ns->uid_map), sizeof(*e));
 	mutex_lock(&ns->lock);
 	cnt = n->e->arg ? ns->ngid : ns->nuid;
-	for (unsigned i = 0; i < cnt; i++) {
-		const struct id_map_extent *e = n->e->arg ? &ns->gid_map[i] : &ns->uid_map[i];
-
-		strbuf_printf(b, "%10u %10u %10u\n", e->first, e->lower_first, e->count);
-	}
+	memcpy(e, n->e->arg ? ns->gid_map : ns->uid_map, cnt * sizeof(*e));
 	mutex_unlock(&ns->lock);
+	for (unsigned i = 0; i < cnt; i++) /* as the reader knows those ids */
+		strbuf_printf(b, "%10u %10u %10u\n", e[i].first,
+			      n->e->arg ? from_kgid(lower, e[i].lower_first) : from_kuid(lower, e[i].lower_first), e[i].count);
 	return 0;
+}
+
+static ssize_t write_id_map(struct pnode *n, char *s, size_t len)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct cred *c __free(cred) = t ? task_cred_get(t) : NULL;
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	if (len >= GUEST_PAGE_SIZE)
+		return -EINVAL;
+	r = user_ns_write_map(current, c->user_ns, n->e->arg, s);
+	return r ? r : (ssize_t)len;
+}
+
+static ssize_t write_setgroups(struct pnode *n, char *s, size_t len)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct cred *c __free(cred) = t ? task_cred_get(t) : NULL;
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	if (len > 7)
+		return -EINVAL;
+	r = user_ns_write_setgroups(current, c->user_ns, s);
+	return r ? r : (ssize_t)len;
 }
 
 static int show_setgroups(struct pnode *n, struct strbuf *b)
@@ -428,10 +462,10 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 	{ .name = "loginuid", .mode = S_IFREG | 0444, F, .text = "4294967295" }, \
 	{ .name = "sessionid", .mode = S_IFREG | 0444, F, .text = "4294967295" }, \
 	P_FILE("io", 0400, show_io, F, ACC), \
-	P_FILE("uid_map", 0444, show_id_map, F), \
-	P_FILE("gid_map", 0444, show_id_map, F, .arg = 1), \
+	P_FILE("uid_map", 0644, show_id_map, F, .write = write_id_map), \
+	P_FILE("gid_map", 0644, show_id_map, F, .arg = 1, .write = write_id_map), \
 	{ .name = "projid_map", .mode = S_IFREG | 0444, F, .text = "" }, \
-	P_FILE("setgroups", 0444, show_setgroups, F)
+	P_FILE("setgroups", 0644, show_setgroups, F, .write = write_setgroups)
 
 static const struct pentry attr_table[] = {
 	P_FILE("current", 0444, show_einval, F),

@@ -65,9 +65,9 @@ static int add_creds(struct scm *scm, const uint8_t *data, size_t len)
 	if (ku == KID_INVALID || kg == KID_INVALID)
 		return -EINVAL;
 	bool own = uc.pid == pid_nr(t->tg->pid, task_pid_ns(t));
-	if ((!own && !cred_has_cap(c, CAP_SYS_ADMIN_)) ||
-	    (ku != c->uid && ku != c->euid && ku != c->suid && !cred_has_cap(c, CAP_SETUID_)) ||
-	    (kg != c->gid && kg != c->egid && kg != c->sgid && !cred_has_cap(c, CAP_SETGID_)))
+	if ((!own && !cred_has_own_cap(c, CAP_SYS_ADMIN_)) ||
+	    (ku != c->uid && ku != c->euid && ku != c->suid && !cred_has_own_cap(c, CAP_SETUID_)) ||
+	    (kg != c->gid && kg != c->egid && kg != c->sgid && !cred_has_own_cap(c, CAP_SETGID_)))
 		return -EPERM;
 	struct pid *pid = pidns_find(t->kernel, task_pid_ns(t), uc.pid);
 	if (!pid)
