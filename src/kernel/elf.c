@@ -170,7 +170,7 @@ static int map_segments(struct mm *mm, const struct elf_image *img, uint64_t bia
 				return r;
 			/* The rest of the last page is the program's bss, not the file's bytes. */
 			if (mem_end > file_end && file_end < map_end && (prot & PROT_WRITE)) {
-				r = clear_user(file_end, map_end - file_end);
+				r = mm_fill_new(file_end, NULL, map_end - file_end);
 				if (r)
 					return r;
 			}
@@ -279,7 +279,7 @@ static int make_stack(struct task *t, struct exec_state *e, const struct loaded 
 	if (getrandom(low + (rnd - sp), 16, GRND_NONBLOCK) != 16)
 		memset(low + (rnd - sp), 0x5a, 16);
 	memcpy(low + (plat - sp), platform, sizeof(platform));
-	int r = copy_to_user(sp, low, low_len);
+	int r = mm_fill_new(sp, low, low_len);
 	free(low);
 	if (r)
 		return r;
@@ -288,7 +288,7 @@ static int make_stack(struct task *t, struct exec_state *e, const struct loaded 
 		return -ENOMEM;
 	memcpy(as->buf + as->len, e->filename, fnlen);
 	memset(as->buf + as->len + fnlen, 0, 8);
-	r = copy_to_user(strings, as->buf, as->len + fnlen + 8);
+	r = mm_fill_new(strings, as->buf, as->len + fnlen + 8);
 	if (r)
 		return r;
 	l->start_stack = sp;

@@ -185,6 +185,7 @@ long seccomp_set_strict(struct task *t)
 	else
 		t->seccomp_mode = SECCOMP_MODE_STRICT;
 	signal_unlock(t);
+	task_recall_actions(t); /* the stub answers nothing that a filter has to see */
 	return r;
 }
 
@@ -280,6 +281,7 @@ static long attach(struct task *t, unsigned flags, struct seccomp_filter *f, str
 	f->prev = t->seccomp; /* its reference goes along */
 	t->seccomp = f;
 	t->seccomp_mode = SECCOMP_MODE_FILTER;
+	task_recall_actions(t);
 	if (flags & SECCOMP_FILTER_FLAG_TSYNC)
 		tsync(t, gone, ngone);
 	return 0;

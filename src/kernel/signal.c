@@ -750,7 +750,7 @@ void task_lend_actions(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 
-	if (t->actions_lent || t->kernel->strace || t->tracer || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
+	if (t->actions_lent || t->kernel->strace || t->tracer || t->seccomp_mode || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
 		return;
 	t->actions_lent = true;
 	pl_actions_lend(t->thread, (const struct pl_action *)&tg->sighand->action[1]);

@@ -107,6 +107,9 @@ bool mm_fault(struct mm *mm, uaddr_t addr, uint64_t err, int *si_code);
 /* PL_ORDER came back: undo the VMAs that the failed order stood for. */
 void mm_order_failed(struct mm *mm, uint32_t index, int error);
 
+/* exec, own fiber: fill what this thread's orders map with src (NULL: zeroes), before it runs for the first time. 0 or -EFAULT. */
+int mm_fill_new(uaddr_t dst, const void *src, size_t n);
+
 /* exec: where things are, for /proc and auxv. Own fiber at exec, then immutable but for prctl(PR_SET_MM). */
 struct mm_layout {
 	uaddr_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start, arg_end, env_start, env_end,

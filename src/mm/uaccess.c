@@ -115,6 +115,18 @@ int clear_user(uaddr_t dst, size_t n)
 	return clear_user_partial(dst, n) == n ? 0 : -EFAULT;
 }
 
+/* exec: with the orders that map it, before the new thread's first instruction. */
+int mm_fill_new(uaddr_t dst, const void *src, size_t n)
+{
+	struct fiber_context *c = fiber_context();
+
+	if (!n)
+		return 0;
+	if (access_ok(dst, n) && c->mm && c->thread && covered_writable(c->mm, dst, n) && pl_copy_out(c->thread, dst, src, n))
+		return 0;
+	return src ? copy_to_user(dst, src, n) : clear_user(dst, n);
+}
+
 ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size)
 {
 	struct fiber_context *c = fiber_context();

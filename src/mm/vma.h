@@ -72,7 +72,7 @@ struct pending_order {
 	struct mappable *mappable; /* counted: its descriptor is borrowed until the order has run */
 	bool fault;		   /* given by mm_fault(): no system call to fail */
 };
-#define MAX_PENDING 12
+#define MAX_PENDING 24
 
 struct mm {
 	struct refcount ref;

@@ -149,7 +149,8 @@ size_t pl_space_writev(struct pl_space *s, const struct iovec *guest, int cnt, c
  * Gone after the first park of the call. */
 const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *avail);
 /* Let the stub write this with the answer (the caller has checked that the range is mapped writable): false if there is no
- * room or the thread will not return directly. A fault there turns the call's result into -EFAULT. */
+ * room or the thread will not return directly. A fault there turns the call's result into -EFAULT. src NULL: zeroes. A thread that
+ * has not run yet takes copies along as well, and makes them after its orders. */
 bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n);
 /* Atomic compare-and-exchange on a guest word by the thread itself (for PI and robust futexes): *old receives what was there. 0 or -EFAULT. */
 int pl_cmpxchg32(struct pl_thread *t, uaddr_t addr, uint32_t expect, uint32_t val, uint32_t *old);

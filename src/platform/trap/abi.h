@@ -138,7 +138,8 @@ enum { ORD_MMAP_ANON, ORD_MMAP_FD, ORD_MUNMAP, ORD_MPROTECT, ORD_MADVISE, ORD_MR
 struct slot_order {
 	uint32_t op, prot, flags;
 	int32_t fd;
-	uint64_t addr, len, new_addr, new_len, off, pad;
+	uint64_t addr, len, new_addr, new_len, off;
+	uint64_t keep; /* another order maps from the same descriptor: it closes it */
 };
 
 #define SLOT_MAX_COPIES 8

@@ -97,14 +97,28 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 {
 	struct slot_copy *c;
 
-	if (t->ncopies == SLOT_MAX_COPIES || n > SLOT_BUF_SIZE - t->copy_used || clip(dst, n) != n ||
-	    (t->line.info & EV_KIND) != EV_SYSCALL || t->regs_dirty)
+	uint32_t kind = t->line.info & EV_KIND;
+
+	if (t->ncopies == 0)
+		t->zero_len = 0;
+	if (t->ncopies == SLOT_MAX_COPIES || clip(dst, n) != n || (kind && (kind != EV_SYSCALL || t->regs_dirty)))
+		return false;
+	if (!src && n <= t->zero_len) {
+		t->copies[t->ncopies++] = (struct slot_copy){ dst, t->zero_at, (uint32_t)n };
+		return true;
+	}
+	if (n > SLOT_BUF_SIZE - t->copy_used)
 		return false;
 	c = &t->copies[t->ncopies++];
 	c->addr = dst;
 	c->off = t->copy_used;
 	c->len = (uint32_t)n;
-	memcpy(t->slot->buf + t->copy_used, src, n);
+	if (!src) {
+		t->zero_at = t->copy_used;
+		t->zero_len = (uint32_t)n;
+		memset(t->slot->buf + t->copy_used, 0, n);
+	} else
+		memcpy(t->slot->buf + t->copy_used, src, n);
 	t->copy_used += ((uint32_t)n + 15) & ~15u;
 	if (t->copy_used > SLOT_BUF_SIZE)
 		t->copy_used = SLOT_BUF_SIZE;

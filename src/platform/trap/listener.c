@@ -339,10 +339,17 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 
 	if (ans & ANS_ORDERS && t->norders) {
 		/* descriptors can only be installed while the stub sleeps in a notification: the caller saw to it */
-		for (uint32_t i = 0; i < t->norders; i++)
-			if (t->orders[i].op == PL_MMAP_FD) {
-				int fd = add_fd(p, t->nid, t->orders[i].fd);
+		int from = -1, fd = -1;
 
+		for (uint32_t i = 0, last = 0; i < t->norders; i++)
+			if (t->orders[i].op == PL_MMAP_FD) {
+				bool same = t->orders[i].fd == from && fd >= 0;
+
+				if (same)
+					WRITE_ONCE(t->slot->orders[last].keep, 1);
+				else
+					fd = add_fd(p, t->nid, from = t->orders[i].fd);
+				last = i;
 				WRITE_ONCE(t->slot->orders[i].fd, fd < 0 ? -1 : fd);
 			}
 	}

@@ -73,6 +73,7 @@ static void put_orders(struct pl_thread *t)
 		d->new_addr = o->new_addr;
 		d->new_len = o->new_len;
 		d->off = o->off;
+		d->keep = 0;
 	}
 	s->norders = t->norders;
 	t->p->stats.orders++;
@@ -292,8 +293,11 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 		ev->kind = PL_KICK;
 		return;
 	}
-	if (unlikely(t->norders) && orders_need_fd(t) && want_nid(t))
-		return dead_event(t, ev);
+	if (unlikely(t->norders) && orders_need_fd(t)) {
+		if (want_nid(t))
+			return dead_event(t, ev);
+		t->streak = 0; /* a thread that maps files has to sleep each time: polling would only cost two more wake-ups */
+	}
 	ans = prepare(t, &result);
 	if (unlikely(ans & ANS_ORDERS))
 		t->orders_sent++;

@@ -63,7 +63,7 @@ struct pl_thread {
 	int64_t result;
 	uint64_t fs_base, gs_base;
 	struct pl_regs regs;
-	uint32_t ncopies, copy_used;
+	uint32_t ncopies, copy_used, zero_at, zero_len;
 	struct slot_copy copies[SLOT_MAX_COPIES];
 	uint32_t norders, order_base;
 	struct pl_order orders[SLOT_MAX_ORDERS];

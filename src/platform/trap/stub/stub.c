@@ -134,7 +134,8 @@ static long run_order(const struct slot_order *o)
 		return r < 0 ? r : 0;
 	case ORD_MMAP_FD:
 		r = sys(__NR_mmap, (long)o->addr, (long)o->len, o->prot, o->flags, o->fd, (long)o->off);
-		sys(__NR_close, o->fd, 0, 0, 0, 0, 0);
+		if (!o->keep)
+			sys(__NR_close, o->fd, 0, 0, 0, 0, 0);
 		return r < 0 ? r : 0;
 	case ORD_MUNMAP:
 		return sys(__NR_munmap, (long)o->addr, (long)o->len, 0, 0, 0, 0);
@@ -208,7 +209,7 @@ static bool carry_out(struct slot *s, uint32_t ans)
 			long r = run_order(&s->orders[i]);
 
 			if (r < 0) {
-				for (uint32_t k = i + 1; k < n && k < SLOT_MAX_ORDERS; k++)
+				for (uint32_t k = i; k < n && k < SLOT_MAX_ORDERS; k++)
 					if (s->orders[k].op == ORD_MMAP_FD)
 						sys(__NR_close, s->orders[k].fd, 0, 0, 0, 0, 0);
 				post(s, EV_ORDER, i, (uint64_t)r);
