@@ -19,6 +19,25 @@ static int sock_get(int fd, struct file **f, struct socket **s)
 	return 0;
 }
 
+/* The same for the calls that are made often: borrowed when the table is not shared. */
+struct sock_ref { struct file *f; struct socket *s; bool counted; };
+static void sock_ref_put(struct sock_ref *r)
+{
+	if (r->f)
+		fd_put_light(r->f, r->counted);
+}
+static int sock_ref_get(struct sock_ref *r, int fd)
+{
+	r->f = fd_get_light(fiber_context()->fdt, fd, &r->counted);
+	if (!r->f)
+		return -EBADF;
+	r->s = file_socket(r->f);
+	return r->s ? 0 : -ENOTSOCK;
+}
+#define SOCK_REF(name, fd)                                                                                             \
+	__attribute__((cleanup(sock_ref_put))) struct sock_ref name = { 0 };                                           \
+	r = sock_ref_get(&name, fd)
+
 static int get_sockaddr(struct sockaddr_storage *out, uaddr_t addr, int len)
 {
 	if (len < 0 || (size_t)len > sizeof(*out))
@@ -215,36 +234,34 @@ static unsigned call_flags(struct file *f, unsigned flags)
 
 long sys_sendto(struct task *t, const struct syscall_args *a)
 {
-	__free(file) struct file *f = NULL;
-	struct socket *s;
 	struct iov_iter it;
+	int r;
 	if (a->a[2] > MAX_RW)
 		iov_iter_user(&it, a->a[1], MAX_RW);
 	else
 		iov_iter_user(&it, a->a[1], a->a[2]);
-	int r = sock_get(a->a[0], &f, &s);
+	SOCK_REF(ref, a->a[0]);
 	if (r)
 		return r;
-	struct kmsg m = { .iter = &it, .flags = call_flags(f, a->a[3]) };
+	struct kmsg m = { .iter = &it, .flags = call_flags(ref.f, a->a[3]) };
 	if (a->a[4]) {
 		if ((r = get_sockaddr(&m.name, a->a[4], a->a[5])))
 			return r;
 		m.name_len = a->a[5];
 	}
-	return s->ops->sendmsg(s, &m);
+	return ref.s->ops->sendmsg(ref.s, &m);
 }
 
 long sys_recvfrom(struct task *t, const struct syscall_args *a)
 {
-	__free(file) struct file *f = NULL;
-	struct socket *s;
 	struct iov_iter it;
+	int r;
 	iov_iter_user(&it, a->a[1], MIN(a->a[2], MAX_RW));
-	int r = sock_get(a->a[0], &f, &s);
+	SOCK_REF(ref, a->a[0]);
 	if (r)
 		return r;
-	struct kmsg m = { .iter = &it, .flags = call_flags(f, a->a[3]), .want_name = a->a[4] != 0 };
-	ssize_t n = s->ops->recvmsg(s, &m);
+	struct kmsg m = { .iter = &it, .flags = call_flags(ref.f, a->a[3]), .want_name = a->a[4] != 0 };
+	ssize_t n = ref.s->ops->recvmsg(ref.s, &m);
 	if (n >= 0 && a->a[4] && (r = put_sockaddr(&m.name, m.name_len, a->a[4], a->a[5])))
 		return r;
 	return n;
@@ -325,18 +342,16 @@ static ssize_t do_recvmsg(struct file *f, struct socket *s, uaddr_t p, unsigned 
 
 long sys_sendmsg(struct task *t, const struct syscall_args *a)
 {
-	__free(file) struct file *f = NULL;
-	struct socket *s;
-	int r = sock_get(a->a[0], &f, &s);
-	return r ? r : do_sendmsg(f, s, a->a[1], a->a[2]);
+	int r;
+	SOCK_REF(ref, a->a[0]);
+	return r ? r : do_sendmsg(ref.f, ref.s, a->a[1], a->a[2]);
 }
 
 long sys_recvmsg(struct task *t, const struct syscall_args *a)
 {
-	__free(file) struct file *f = NULL;
-	struct socket *s;
-	int r = sock_get(a->a[0], &f, &s);
-	return r ? r : do_recvmsg(f, s, a->a[1], a->a[2]);
+	int r;
+	SOCK_REF(ref, a->a[0]);
+	return r ? r : do_recvmsg(ref.f, ref.s, a->a[1], a->a[2]);
 }
 
 #define MMSG_SIZE 64 /* sizeof(struct mmsghdr) */

@@ -165,7 +165,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(150, munlock, FULL, A(ARG_POINTER, ARG_LONG), NULL),
 	ROW(151, mlockall, FULL, A(ARG_HEX), NULL),
 	ROW(152, munlockall, FULL, A(ARG_NONE), NULL),
-	ROW(153, vhangup, NONE, A(ARG_NONE), "not yet"),
+	ROW(153, vhangup, FULL, A(ARG_NONE), NULL),
 	ROW(154, modify_ldt, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "segments are for 16- and 32-bit code, which guests do not run"),
 	ROW(155, pivot_root, FULL, A(ARG_PATH, ARG_PATH), NULL),
 	ROW(156, _sysctl, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "not in Linux either any more"),
