@@ -248,8 +248,11 @@ long futex_wake(struct futex_table *ft, uaddr_t addr, bool private_, int nr, uin
 	b = bucket_of(ft, &key);
 	/* Pairs with q_enqueue: the guest's store to the word came before this call. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load(&b->waiters))
-		return 0;
+	if (!atomic_load(&b->waiters)) {
+		uint32_t word; /* a shared word must be there: its file may have become shorter */
+
+		return private_ ? 0 : read_word(addr, &word);
+	}
 	guard(mutex)(&b->lock);
 	return wake_locked(b, &key, nr, bitset);
 }

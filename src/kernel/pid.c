@@ -7,6 +7,7 @@
  * LOCKS: everything under task_set.lock; the numbers themselves are immutable.
  */
 #include "kernel/internal.h"
+#include <linux/capability.h>
 
 #define PID_MAX_DEFAULT 32768
 #define PID_MAX_LIMIT (4 * 1024 * 1024)
@@ -134,6 +135,8 @@ int pid_alloc_locked(struct pid_namespace *ns, const int *set_tid, unsigned nset
 			nr = set_tid[depth];
 			if (nr < 1 || nr >= n->max || (nr != 1 && !n->init && !n->ntasks))
 				err = -EINVAL;
+			else if (!ns_capable(current->cred, n->user_ns, CAP_CHECKPOINT_RESTORE) && !ns_capable(current->cred, n->user_ns, CAP_SYS_ADMIN))
+				err = -EPERM;
 			else if (nr < n->map_size && n->map[nr])
 				err = -EEXIST;
 		} else {
