@@ -20,20 +20,26 @@ struct host_file {
 	int fd;	   /* borrowed from it; a directory's own, -1 until read */
 };
 
-/* pread that does not hold up the worker: first what is in the page cache. */
-static ssize_t host_pread(int fd, void *buf, size_t n, int64_t off)
+/* pread that does not hold up the worker: first what is in the page cache. That ends at the first page that is not, so a short count
+ * says nothing about the file unless it reaches the end that we know of. */
+static ssize_t host_pread(int fd, void *buf, size_t n, int64_t off, uint64_t size)
 {
 	struct iovec iov = { buf, n };
-	ssize_t r = preadv2(fd, &iov, 1, off, RWF_NOWAIT);
+	ssize_t r = preadv2(fd, &iov, 1, off, RWF_NOWAIT), more;
 
-	if (r >= 0)
+	if (r == (ssize_t)n || (r >= 0 && (uint64_t)off + r == size))
 		return r;
-	if (errno != EAGAIN && errno != EOPNOTSUPP && errno != ENOSYS)
-		return -errno;
+	if (r < 0) {
+		if (errno != EAGAIN && errno != EOPNOTSUPP && errno != ENOSYS)
+			return -errno;
+		r = 0;
+	}
 	worker_block_begin();
-	r = pread(fd, buf, n, off);
-	if (r < 0)
+	more = pread(fd, (char *)buf + r, n - r, off + r);
+	if (more < 0 && !r)
 		r = -errno;
+	else if (more > 0)
+		r += more;
 	worker_block_end();
 	return r;
 }
@@ -52,7 +58,7 @@ static struct host_cache *host_cache_fill(struct host_inode *hi, int fd)
 	if (!c)
 		return NULL;
 	while (done < size) {
-		ssize_t r = host_pread(fd, c->data + done, size - done, done);
+		ssize_t r = host_pread(fd, c->data + done, size - done, done, size);
 
 		if (r <= 0) {
 			free(c);
@@ -96,7 +102,7 @@ static ssize_t host_read(struct file *f, struct iov_iter *to, int64_t *pos)
 		return -ENOMEM;
 	while (to->count) {
 		size_t want = MIN(to->count, b == small ? sizeof(small) : BOUNCE_SIZE), got;
-		ssize_t r = host_pread(hf->fd, b, want, *pos);
+		ssize_t r = host_pread(hf->fd, b, want, *pos, READ_ONCE(f->inode->size));
 
 		if (r <= 0) {
 			if (!done)
