@@ -150,7 +150,8 @@ static int get_signal(struct task *t, siginfo_k *info, struct sigaction_k *ka)
 		if (log_level >= LOG_DEBUG)
 			log_debug("task %d (%s): killed by signal %d, code %d, address %#lx", task_tid(t, task_pid_ns(t)), t->comm, sig,
 				  info->si_code, (unsigned long)info->fault.addr);
-		/* No core file is written, so the status does not claim one. */
+		if ((SIGMASK(sig) & sig_mask_core) && task_core_dump(t, sig, info))
+			sig |= 0x80;
 		task_group_exit(t, sig);
 		return -1;
 	}

@@ -40,7 +40,7 @@ const struct jail_call jail_calls[] = {
 	C(getrandom, "AT_RANDOM, /dev/urandom"), C(getrusage, "usage"), C(times, "usage"), C(sysinfo, "memory size"),
 	C(getrlimit, "limits of descriptors"), C(prlimit64, "limits of descriptors"), C(uname, "version"),
 	C(getuid, "credentials of the process"), C(geteuid, "as getuid"), C(getgid, "as getuid"), C(getegid, "as getuid"),
-	C(membarrier, "workers"),
+	C(membarrier, "membarrier(2) of guests"),
 	/* waiting for events */
 	C(epoll_create1, "poller"), C(epoll_ctl, "watching host descriptors"), C(epoll_wait, "poller"), C(epoll_pwait, "poller"),
 	C(epoll_pwait2, "poller"), C(ppoll, "idle worker"), C(poll, "readiness of one descriptor"), C(eventfd2, "kicks"),
