@@ -47,6 +47,7 @@ void sched_stop(struct sched *s, int code);
 void sched_destroy(struct sched *s);
 /* Has the calling worker another fiber to run, or one waiting in its inbox? */
 bool sched_has_runnable(void);
+int sched_nworkers(struct sched *s);
 int sched_worker_id(void); /* of the calling worker, or -1 */
 /* The poller's epoll descriptor (for an idle wait that sleeps on several things), and: handle what is ready there now. */
 int sched_epoll_fd(struct sched *s);

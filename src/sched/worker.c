@@ -46,6 +46,8 @@ void sched_set_idle(struct sched *s, const struct idle_ops *ops, void *arg)
 	s->idle_arg = arg;
 }
 
+int sched_nworkers(struct sched *s) { return s->nworkers; }
+
 int sched_worker_id(void)
 {
 	struct thread *t = thread_self();

@@ -28,6 +28,34 @@
 
 #define POLL_TURNS 2000	 /* turns without an event before it stops */
 #define POLL_LOOK 256	 /* turns between looks at everything else */
+#define RATE_EVENTS 32
+#define HOT_NS 8000	 /* an event that often: most of the time goes into hand-offs */
+#define SLOW_NS 5000	 /* less often: polling does not pay for a CPU that guests want */
+#define SLOW_WINDOWS 4
+
+/* ---- CPUs ----
+ * While a worker polls it stays on its CPU and the stubs stay off it: hosts with few CPUs do not look for an idle one when they wake a
+ * task, and a stub behind the poller waits for the next tick. */
+
+static void confine(struct platform *p, pid_t tid, int only, int but)
+{
+	cpu_set_t c = p->cpus;
+
+	if (only >= 0) {
+		CPU_ZERO(&c);
+		CPU_SET(only, &c);
+	} else if (but >= 0) {
+		CPU_CLR(but, &c);
+	}
+	sched_setaffinity(tid, sizeof(c), &c);
+}
+
+static void place(struct pl_thread *t)
+{
+	if (t->tid)
+		confine(t->p, t->tid, -1, t->p->poll_cpu);
+	t->placed = t->tid != 0;
+}
 
 /* ---- notifications ---- */
 
@@ -83,8 +111,19 @@ static void active_del_locked(struct pl_thread *t)
 	t->active_at = 0;
 }
 
+/* Once in RATE_EVENTS events: is it worth polling, or still? */
+static void rate_window(struct platform *p)
+{
+	ktime_t now = ktime_mono(), took = now - p->rate_since;
+
+	p->rate_since = now;
+	p->rate_n = 0;
+	p->hot = took < RATE_EVENTS * HOT_NS ? p->hot + 1 : 0;
+	p->slow = took > RATE_EVENTS * SLOW_NS ? p->slow + 1 : 0;
+}
+
 /* The line holds an event: take it out, once. */
-static void event_arrived_locked(struct pl_thread *t)
+static void take_event(struct pl_thread *t)
 {
 	const volatile struct slot_line *l = &t->slot->line;
 
@@ -94,7 +133,14 @@ static void event_arrived_locked(struct pl_thread *t)
 		t->line.args[i] = l->args[i];
 	active_del_locked(t);
 	t->p->stats.events++;
+	if (++t->p->rate_n == RATE_EVENTS)
+		rate_window(t->p);
 	atomic_store_explicit(&t->phase, PH_KERNEL, memory_order_release);
+}
+
+static void event_arrived_locked(struct pl_thread *t)
+{
+	take_event(t);
 	if (t->fiber)
 		fiber_wake(t->fiber);
 }
@@ -188,6 +234,11 @@ static void got_hello(struct platform *p, struct pl_thread *t, const struct secc
 			return protocol_error(p, n, "thread of another process");
 		}
 		t->tid = (pid_t)n->pid;
+		/* The mask is its parent's. */
+		if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
+			place(t);
+		else if (p->stats.polls_entered)
+			confine(p, t->tid, -1, -1);
 	} else if (!t->hello) {
 		return protocol_error(p, n, "hello twice");
 	}
@@ -300,6 +351,21 @@ look:
 	return found;
 }
 
+static void enter_polling(struct platform *p)
+{
+	p->stats.polls_entered++;
+	p->polled_at_entry = p->stats.polled;
+	p->slow = 0;
+	p->poller = (pid_t)syscall(SYS_gettid);
+	p->poll_cpu = sched_getcpu();
+	confine(p, p->poller, p->poll_cpu, -1);
+	for (uint32_t i = 0; i < p->nactive; i++)
+		place(p->active[i]);
+	set_sync(p, false);
+	atomic_store(&p->mode, MODE_POLL);
+	__atomic_store_n(&p->kpage->polling, 1, __ATOMIC_RELEASE);
+}
+
 void leave_polling(struct platform *p)
 {
 	if (atomic_load(&p->mode) != MODE_POLL)
@@ -309,24 +375,31 @@ void leave_polling(struct platform *p)
 	p->stats.polls_left++;
 	/* A phase that served little cost more than it gave (bursts, or a loaded host that lets the stub wait): be slower to start
 	 * the next one. */
-	if (p->stats.polled - p->polled_at_entry < 256)
+	if (p->stats.polled - p->polled_at_entry < 256 || p->slow >= SLOW_WINDOWS) {
 		p->streak_needed = MIN(p->streak_needed * 2, 1024U);
-	else
+		p->hot_needed = MIN(p->hot_needed * 2, 256U);
+	} else {
 		p->streak_needed = STREAK;
+		p->hot_needed = 1;
+	}
+	p->hot = 0;
+	mutex_lock(&p->lock);
+	for (uint32_t i = 0; i < p->nthreads; i++)
+		if (p->threads[i] && p->threads[i]->placed) {
+			p->threads[i]->placed = false;
+			confine(p, p->threads[i]->tid, -1, -1);
+		}
+	mutex_unlock(&p->lock);
+	confine(p, p->poller, -1, -1);
+	set_sync(p, true);
 	scan_active(p);
 }
 
-/* Before a sleeping stub is woken to be polled: its next CPU is not this one; and after: any. Hosts with few CPUs do not look for an
- * idle one when they wake a task, and it would sit behind the poller until the next tick. */
-static void place(struct platform *p, struct pl_thread *t, bool elsewhere)
+static bool polling_pays(struct platform *p, const struct pl_thread *t)
 {
-	cpu_set_t c = p->cpus;
-	int cpu = sched_getcpu();
-
-	if (elsewhere && cpu >= 0 && cpu < CPU_SETSIZE)
-		CPU_CLR(cpu, &c);
-	if (CPU_COUNT(&c))
-		sched_setaffinity(t->tid, sizeof(c), &c);
+	if (p->ncpu < 2)
+		return false;
+	return p->hot >= p->hot_needed || (t->streak >= p->streak_needed && p->nactive < p->ncpu);
 }
 
 /* Publish an answer: the phase becomes GUEST. */
@@ -334,43 +407,33 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 {
 	struct platform *p = t->p;
 	struct slot_line *l = &t->slot->line;
-	bool enter = false;
 	uint32_t kick;
 
 	if (ans & ANS_ORDERS && t->norders) {
 		/* descriptors can only be installed while the stub sleeps in a notification: the caller saw to it */
-		int from = -1, fd = -1;
-
-		for (uint32_t i = 0, last = 0; i < t->norders; i++)
+		for (uint32_t i = 0; i < t->norders; i++)
 			if (t->orders[i].op == PL_MMAP_FD) {
-				bool same = t->orders[i].fd == from && fd >= 0;
+				int fd = add_fd(p, t->nid, t->orders[i].fd);
 
-				if (same)
-					WRITE_ONCE(t->slot->orders[last].keep, 1);
-				else
-					fd = add_fd(p, t->nid, from = t->orders[i].fd);
-				last = i;
 				WRITE_ONCE(t->slot->orders[i].fd, fd < 0 ? -1 : fd);
 			}
 	}
-	mutex_lock(&p->lock);
+	plock(p);
 	active_add_locked(t);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
-		if (t->streak >= p->streak_needed && p->nactive < p->ncpu && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
-			enter = true;
-	} else if (t->nid || p->nactive >= p->ncpu) {
-		mutex_unlock(&p->lock);
-		leave_polling(p);
-		mutex_lock(&p->lock);
+		if (unlikely(polling_pays(p, t)) && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
+			enter_polling(p);
+	} else {
+		/* A sleeping stub's CPU is likely to be idle, and to wake it there costs ten times what waking it here does. */
+		if (unlikely(t->nid || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
+			punlock(p);
+			leave_polling(p);
+			plock(p);
+		} else if (unlikely(!t->placed)) {
+			place(t);
+		}
 	}
 	atomic_store(&t->phase, PH_GUEST);
-	if (enter) {
-		t->streak = 0;
-		p->stats.polls_entered++;
-		p->polled_at_entry = p->stats.polled;
-		atomic_store(&p->mode, MODE_POLL);
-		__atomic_store_n(&p->kpage->polling, 1, __ATOMIC_RELEASE);
-	}
 	/* In one go: a stub that spins on the line takes it back between two stores that are far apart. */
 	kick = atomic_load(&t->kick);
 	l->info = ans;
@@ -379,15 +442,9 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
 	if (unlikely(!kick && atomic_load(&t->kick)))
 		WRITE_ONCE(l->kick, 1); /* its maker may have seen the phase before and left it to us, or both set it */
-	if (t->nid) {
-		set_sync(p, !enter);
-		if (enter)
-			place(p, t, true);
+	if (t->nid)
 		answer_locked(t);
-		if (enter)
-			place(p, t, false);
-	}
-	mutex_unlock(&p->lock);
+	punlock(p);
 }
 
 /* In polling mode, with this thread the only one in guest code and nothing else to run here: watch its line from its own fiber,
@@ -399,18 +456,13 @@ bool spin_for_event(struct pl_thread *t)
 	if (p->many_workers || sched_has_runnable())
 		return false;
 	for (int i = 0; i < 200 && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL; i++) {
+		/* First, so that the line is left alone while the stub takes it and writes into it. */
+		__builtin_ia32_pause();
 		if (line_state(t) == SLOT_EVENT) {
-			struct fiber *f = t->fiber;
-
-			mutex_lock(&p->lock);
-			t->fiber = NULL;
-			event_arrived_locked(t);
-			t->fiber = f;
+			take_event(t);
 			p->stats.polled++;
-			mutex_unlock(&p->lock);
 			return true;
 		}
-		__builtin_ia32_pause();
 	}
 	return false;
 }
@@ -421,9 +473,6 @@ static int trap_poll(void *arg, int worker)
 {
 	struct platform *p = arg;
 	int n;
-
-	if (unlikely(worker > 0))
-		p->many_workers = true;
 
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
 		n = scan_active(p);
@@ -436,7 +485,7 @@ static int trap_poll(void *arg, int worker)
 	if (p->busy_polls % 4096 == 0)
 		reap(p);
 	/* Busy with other fibers: events are looked at now and then; before sleeping wait() looks anyway. */
-	if (++p->busy_polls % 8 == 0)
+	if (++p->busy_polls % 16 == 0)
 		return drain_listener(p);
 	return 0;
 }
@@ -459,7 +508,7 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 				if (drain_listener(p) || atomic_load(&p->kicked[worker]) || (deadline != KTIME_MAX && ktime_mono() >= deadline))
 					goto out;
 			}
-			if (sched_has_host_waiters(p->sched) && idle % POLL_LOOK == 0) {
+			if (sched_has_host_waiters(p->sched) && idle % POLL_LOOK == POLL_LOOK - 1) {
 				f[0] = (struct pollfd){ .fd = sched_epoll_fd(p->sched), .events = POLLIN };
 				if (poll(f, 1, 0) > 0) {
 					sched_poll_host(p->sched);

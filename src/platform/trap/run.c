@@ -35,6 +35,7 @@ static void give_up(struct pl_thread *t, const char *what)
 /* The stub must sleep in a notification (descriptors, or the call blocks). 0 or -EIO. */
 int want_nid(struct pl_thread *t)
 {
+	t->streak = t->p->hot = 0;
 	if (t->nid)
 		return 0;
 	__atomic_store_n(&t->slot->line.state, SLOT_PARK, __ATOMIC_SEQ_CST);
@@ -86,7 +87,6 @@ int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value)
 
 	if (thread_is_dead(t))
 		return -EIO;
-	t->streak = 0;
 	thread_go(t, ans | ANS_STAY, 0);
 	if (await(t->p, event_or_dead, t, ktime_mono() + STUB_PATIENCE)) {
 		give_up(t, "did not carry out an order");
@@ -322,7 +322,8 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 		}
 		fiber_park(PARK_UNINTERRUPTIBLE, deadline);
 	}
-	atomic_store(&t->kick, false);
+	if (unlikely(atomic_load_explicit(&t->kick, memory_order_relaxed)))
+		atomic_store(&t->kick, false);
 	if (unlikely(!decode(t, ev, ans))) {
 		log_warn("stub process %d sent event %#x: killed", (int)t->space->pid, t->line.info);
 		mutex_lock(&p->lock);
@@ -349,7 +350,7 @@ bool pl_thread_in_guest(struct pl_thread *t) { return atomic_load(&t->phase) == 
 
 void pl_thread_will_block(struct pl_thread *t)
 {
-	t->streak = 0;
+	t->streak = t->p->hot = 0;
 	t->nsnap = 0;
 	if (!t->nid)
 		__atomic_store_n(&t->slot->line.state, SLOT_PARK, __ATOMIC_RELEASE);

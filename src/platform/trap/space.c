@@ -362,6 +362,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.handle = c->handle;
 		clean.nid = c->nid;
 		clean.tid = c->tid;
+		clean.placed = c->placed;
 		clean.snap = c->snap;
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;

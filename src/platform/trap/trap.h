@@ -50,6 +50,7 @@ struct pl_thread {
 	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
 	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
 
+	bool placed;	      /* its host thread is kept off the poller's CPU; platform.lock */
 	_Atomic bool kick;    /* any thread */
 	_Atomic int64_t kicked_at;
 
@@ -142,11 +143,29 @@ struct platform {
 	_Atomic int mode;
 	int sync_flag; /* the listener's flags now */
 	_Atomic int receiver; /* 1 + worker that sleeps on the listener */
-	uint32_t busy_polls, streak_needed;
+	uint32_t busy_polls, streak_needed, hot_needed;
 	uint64_t polled_at_entry;
-	bool closing, many_workers;
+	pid_t poller; /* host thread that is pinned to a CPU, while polling */
+	int poll_cpu;
+	/* the rate of events: windows of RATE_EVENTS */
+	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
+	ktime_t rate_since;
+	bool closing;
+	bool many_workers; /* immutable */
 	struct platform_stats stats;
 };
+
+/* For paths that matter: with one worker there is nobody to keep out (host threads inside a blocking section do not come here). */
+static inline void plock(struct platform *p)
+{
+	if (unlikely(p->many_workers))
+		mutex_lock(&p->lock);
+}
+static inline void punlock(struct platform *p)
+{
+	if (unlikely(p->many_workers))
+		mutex_unlock(&p->lock);
+}
 
 /* made by stub/build.sh */
 extern const unsigned char stub_image[];

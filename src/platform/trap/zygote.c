@@ -349,8 +349,10 @@ int platform_create(const struct platform_options *o, struct platform **out)
 
 	p->sched = o->sched;
 	p->no_patch = o->no_patch;
+	p->many_workers = sched_nworkers(o->sched) > 1;
 	p->listener = p->kpage_fd = -1;
 	p->streak_needed = STREAK;
+	p->hot_needed = 1;
 	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
 	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

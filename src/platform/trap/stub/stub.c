@@ -73,16 +73,18 @@ static inline void handoff(struct slot *s)
 {
 	uint32_t n = KPAGE->spin;
 
-	/* Sequentially consistent, against a worker that withdraws the polling flag and then looks at the slots once more. */
-	__atomic_store_n(&s->line.state, SLOT_EVENT, __ATOMIC_SEQ_CST);
+	/* A plain store, which leaves with those before it. A worker that withdraws the polling flag and looks at the slots once more may
+	 * miss it; then the flag is seen here, and *wait* tells the worker. */
+	__atomic_store_n(&s->line.state, SLOT_EVENT, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&KPAGE->polling, __ATOMIC_RELAXED) && n--) {
-		uint32_t st = __atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE);
+		uint32_t st;
 
+		__builtin_ia32_pause(); /* first: see spin_for_event() */
+		st = __atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE);
 		if (likely(st == SLOT_RUN))
 			return;
 		if (st == SLOT_PARK)
 			break;
-		__builtin_ia32_pause();
 	}
 	while (__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) != SLOT_RUN)
 		if (sys(STUB_NR_WAIT, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38 /* ENOSYS: the kernel process is gone */)
