@@ -8,6 +8,7 @@
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
+#include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "kernel/user_ns.h"
 #include <linux/capability.h>
@@ -188,7 +189,7 @@ static int reserve(struct task *c, struct task *t, const struct clone_args_k *a)
 }
 
 /* The last step: c becomes visible. */
-static int link_task(struct task *c, struct task *t, struct thread_group *tg, const struct clone_args_k *a)
+static int link_task(struct task *c, struct task *t, struct thread_group *tg, const struct clone_args_k *a, int event)
 {
 	struct kernel *k = t->kernel;
 	bool thread = a->flags & CLONE_THREAD;
@@ -221,9 +222,11 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 	pid_ns_of(c->pid)->ntasks++;
 	if (thread || c->tg->sighand == t->tg->sighand) {
 		task_clone_signals(c, t, a->flags);
+		ptrace_clone_locked(c, t, a->flags, event);
 	} else {
 		mutex_lock_nested(&c->tg->sighand->lock); /* nobody else knows it yet */
 		task_clone_signals(c, t, a->flags);
+		ptrace_clone_locked(c, t, a->flags, event);
 		mutex_unlock(&c->tg->sighand->lock);
 	}
 	signal_unlock(t);
@@ -324,7 +327,13 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	if (a->flags & CLONE_PARENT_SETTID)
 		(void)put_int_now(t, a->parent_tid, nr); /* as Linux: a bad pointer is not reported */
 	refcount_get(&c->ref); /* the fiber's */
-	r = link_task(c, t, tg, a);
+	int event = unlikely(t->trace_calls) ? ptrace_clone_event(t, a->flags, a->exit_signal) : 0, event_nr = 0;
+	if (event) {
+		mutex_lock(&k->tasks.lock);
+		event_nr = t->tracer ? pid_nr(c->pid, task_pid_ns(t->tracer)) : 0;
+		mutex_unlock(&k->tasks.lock);
+	}
+	r = link_task(c, t, tg, a, event);
 	if (r) {
 		/* Its fiber was never started: let it begin and end by itself. */
 		c->start.abandoned = true;
@@ -333,6 +342,10 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	}
 	task_set_fiber_context(c, c->fiber);
 	fiber_wake(c->fiber);
+	if (unlikely(event)) {
+		t->ptrace->vfork_nr = event_nr;
+		ptrace_event(t, event, event_nr);
+	}
 	if (v) {
 		t->vfork_waiting = v;
 		t->after_syscall = &run_vfork_wait;

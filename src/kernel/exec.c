@@ -7,6 +7,7 @@
  * now kills it.
  */
 #include "kernel/internal.h"
+#include "kernel/ptrace.h"
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -627,7 +628,7 @@ static int load(struct task *t, struct exec_state *e)
 		return r;
 	struct pl_regs regs;
 	memset(&regs, 0, sizeof(regs));
-	regs.orig_rax = -1;
+	regs.orig_rax = 59; /* for a tracer: the call that made this image */
 	regs.rip = e->entry;
 	regs.rsp = e->sp;
 	regs.cs = 0x33;
@@ -670,9 +671,17 @@ static void close_on_exec(struct task *t)
 	fd_close_on_exec(t->fdt);
 }
 
+/* As its tracer knows it. */
+static int ptrace_tid(struct task *t)
+{
+	guard(mutex)(&t->kernel->tasks.lock);
+	return t->tracer ? pid_nr(t->pid, task_pid_ns(t->tracer)) : 0;
+}
+
 static const struct run_state *exec_run(struct task *t)
 {
 	struct exec_state *e = t->exec;
+	int old_nr = t->trace_calls ? ptrace_tid(t) : 0;
 	if (de_thread(t)) {
 		t->exec = NULL;
 		exec_state_free(e);
@@ -699,6 +708,8 @@ static const struct run_state *exec_run(struct task *t)
 		return &run_exit;
 	}
 	t->result = 0;
+	if (unlikely(t->trace_calls))
+		ptrace_exec(t, old_nr);
 	return &run_syscall_exit;
 }
 

@@ -10,6 +10,7 @@
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
+#include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 
 static void advance(struct task *t, enum exit_state from, enum exit_state to)
@@ -47,12 +48,34 @@ void task_wake_parent_locked(struct task *leader)
 		wait_queue_wake_all(&leader->parent->tg->child_wait, 0);
 }
 
+/* True: the tracer has to wait for it before anybody else hears of it. */
+static bool tell_tracer_locked(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+	if (t == tg->leader) {
+		if (tg->ntasks > 1)
+			return false;
+		if (t->parent && t->parent->tg == t->tracer->tg) /* one notice for both */
+			return false;
+		if (tg->exiting)
+			t->exit_code = tg->exit_status;
+	}
+	if (!t->exit_tracer_notified) {
+		int st = t->exit_code;
+		t->exit_tracer_notified = true;
+		ptrace_signal_tracer_locked(t, W_SIGNALED(st) ? CLD_KILLED : CLD_EXITED, W_SIGNALED(st) ? st & 0x7f : (st >> 8) & 0xff);
+	}
+	return true;
+}
+
 /* Called whenever something changed that may let t's exit be told or resolved: it became a zombie, its group became empty, its parent
  * changed. Seed rules: a leader's exit is not waitable until the group is otherwise empty. */
 void exit_notify_locked(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 	if (t->exit_state != TASK_EXIT_ZOMBIE || t->exit_parent_notified)
+		return;
+	if (unlikely(t->tracer) && tell_tracer_locked(t))
 		return;
 	if (t != tg->leader) {
 		t->exit_parent_notified = t->exit_parent_acked = true;
@@ -107,6 +130,7 @@ void task_reap_locked(struct task *t)
 	struct thread_group *tg = t->tg;
 	struct kernel *k = t->kernel;
 	advance(t, TASK_EXIT_ZOMBIE, TASK_EXIT_DEAD);
+	ptrace_unlink_locked(t);
 	mutex_lock(&tg->sighand->lock);
 	TAILQ_REMOVE(&tg->tasks, t, tg_link);
 	unsigned left = --tg->ntasks;
@@ -324,6 +348,8 @@ static void account(struct task *t)
 static const struct run_state *exit_first(struct task *t)
 {
 	t->after_syscall = NULL;
+	if (unlikely(t->trace_calls))
+		ptrace_event(t, PTRACE_EVENT_EXIT, (unsigned)t->exit_code);
 	t->syscall_nr = -1;
 	return &run_exit_main;
 }
@@ -411,6 +437,7 @@ static const struct run_state *exit_notify(struct task *t)
 	int status = 0;
 
 	mutex_lock(&k->tasks.lock);
+	ptrace_exit_tracer_locked(t);
 	reparent_children(t);
 	if (tg->nactive == 0 && tg->nlive == 1) {
 		tty = tg->tty;

@@ -6,6 +6,7 @@
  * an operation (exec after de-threading, the vfork parent's wait, exit) is a state of its own.
  */
 #include "kernel/internal.h"
+#include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 
 /* Once a task and number: programs probe in loops. */
@@ -127,12 +128,17 @@ static const struct run_state *app(struct task *t)
 			t->syscall_nr = nr;
 			t->blocked_notice = false;
 			memcpy(&t->args, ev->args, sizeof(t->args));
-			if (unlikely(READ_ONCE(t->seccomp_mode)) && !seccomp_check(t, nr, &r))
-				; /* r, or how it ends, is set */
-			else if (likely(nr < count && rows[nr].fn))
+			if (unlikely(READ_ONCE(t->seccomp_mode) | READ_ONCE(t->trace_calls))) {
+				if (t->trace_calls)
+					return &run_syscall_enter;
+				if (!seccomp_check(t, nr, &r))
+					goto made; /* r, or how it ends, is set */
+			}
+			if (likely(nr < count && rows[nr].fn))
 				r = unlikely(t->time_in-- <= 1) ? call_timed(t, rows[nr].fn) : rows[nr].fn(t, &t->args);
 			else
 				r = no_syscall(t, nr);
+		made:
 			if (unlikely(r == -ENOIOCTLCMD))
 				r = -ENOTTY;
 			if (unlikely(strace))
@@ -189,11 +195,42 @@ static const struct run_state *interrupt(struct task *t)
 	return task_deliver_signals(t);
 }
 
+/* A system call of a tracee: the stops around it. */
+static const struct run_state *syscall_enter(struct task *t)
+{
+	const struct syscall_table *st = t->kernel->syscalls;
+	int64_t r;
+	if (ptrace_call_enter(t)) {
+		uint32_t nr = (uint32_t)t->syscall_nr;
+		if (READ_ONCE(t->seccomp_mode) && !seccomp_check(t, nr, &r)) {
+			t->result = r;
+		} else {
+			nr = (uint32_t)t->syscall_nr; /* the tracer may have replaced it */
+			t->result = nr < st->count && st->rows[nr].fn ? st->rows[nr].fn(t, &t->args) : no_syscall(t, nr);
+		}
+		if (t->result == -ENOIOCTLCMD)
+			t->result = -ENOTTY;
+		if (unlikely(t->kernel->strace))
+			trace(t, t->result);
+	}
+	if (t->after_syscall) {
+		const struct run_state *next = t->after_syscall;
+		pl_set_result(t->thread, t->result);
+		t->after_syscall = NULL;
+		return next;
+	}
+	return &run_syscall_exit;
+}
+
 /* Where a call that was taken apart by a state (exec, vfork) comes together again. */
 static const struct run_state *syscall_exit(struct task *t)
 {
 	check_syscall_exit(t);
 	pl_set_result(t->thread, t->result);
+	if (unlikely(t->trace_calls))
+		ptrace_call_exit(t);
+	if (t->have_restart_mask)
+		return &run_interrupt;
 	if (is_restart(t->result) || atomic_load_explicit(&t->work_pending, memory_order_acquire))
 		return &run_interrupt;
 	return &run_app;
@@ -209,11 +246,14 @@ static const struct run_state *vfork_wait(struct task *t)
 	}
 	t->vfork_waiting = NULL;
 	vfork_done_put(v);
+	if (unlikely(t->trace_calls))
+		ptrace_event(t, PTRACE_EVENT_VFORK_DONE, t->ptrace->vfork_nr);
 	return &run_syscall_exit;
 }
 
 const struct run_state run_app = { "app", app };
 const struct run_state run_interrupt = { "interrupt", interrupt };
+const struct run_state run_syscall_enter = { "syscall enter", syscall_enter };
 const struct run_state run_syscall_exit = { "syscall exit", syscall_exit };
 const struct run_state run_vfork_wait = { "vfork wait", vfork_wait };
 

@@ -6,6 +6,7 @@
  * SECCOMP_FILTER_FLAG_TSYNC), so the own fiber reads it without a lock and what it reads stays.
  * LOCKS: task.seccomp and seccomp_mode change under the signal lock.
  */
+#include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "kernel/internal.h"
 #include "mm/uaccess.h"
@@ -156,7 +157,10 @@ bool seccomp_check(struct task *t, uint32_t nr, int64_t *result)
 		*result = (int32_t)nr; /* the registers as they were at the call */
 		trap(t, &d, (int)data);
 		return false;
-	case SECCOMP_RET_TRACE: /* nobody can trace it yet */
+	case SECCOMP_RET_TRACE:
+		if (ptrace_seccomp(t, data))
+			return true;
+		*result = t->result;
 		return false;
 	case SECCOMP_RET_USER_NOTIF:
 		return match->listener ? seccomp_notify(t, match->listener, &d, result) : false;

@@ -16,6 +16,7 @@
  * The signal lock; task_set.lock is outside it. See signal.h for what both guard.
  */
 #include "kernel/internal.h"
+#include "kernel/ptrace.h"
 #include "kernel/signal.h"
 #include "kernel/task.h"
 #include "kernel/timer.h"
@@ -187,6 +188,8 @@ static bool prepare_signal(struct task *t, int sig, bool force)
 				continue;
 			if (p->stop == STOP_GROUP)
 				task_set_stop(p, STOP_NONE);
+			if (unlikely(p->tracer) && notify)
+				ptrace_notify_locked(p);
 			if (notify)
 				signal_wake_up(p);
 		}
@@ -531,7 +534,7 @@ long kill_something(struct task *t, const siginfo_k *info, int pid)
 
 static bool has_pending_locked(struct task *t)
 {
-	return ((t->pending.set | t->tg->pending.set) & ~t->blocked) || t->group_stop_pending || t->killed;
+	return ((t->pending.set | t->tg->pending.set) & ~t->blocked) || t->group_stop_pending || t->trap_stop_pending || t->killed;
 }
 
 bool signal_pending(struct task *t)

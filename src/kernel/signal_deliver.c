@@ -15,6 +15,7 @@
  * The signal lock, dropped around task_set.lock (telling the parent, orphan check) and parks; everything is looked at afresh then.
  */
 #include "kernel/internal.h"
+#include "kernel/ptrace.h"
 #include "kernel/signal.h"
 
 static void notify_parent(struct task *t, int code, int status)
@@ -37,11 +38,15 @@ static void group_stop_join(struct task *t)
 		tg->group_cont_waitable = false;
 		complete = true;
 	}
-	task_set_stop(t, STOP_GROUP);
+	if (!t->tracer)
+		task_set_stop(t, STOP_GROUP);
 	signal_unlock(t);
 	if (complete)
 		notify_parent(t, CLD_STOPPED, sig);
-	task_stop_wait(t);
+	if (unlikely(t->tracer))
+		ptrace_trap(t);
+	else
+		task_stop_wait(t);
 	signal_lock(t);
 	t->group_stop_acked = false;
 }
@@ -104,6 +109,13 @@ static int get_signal(struct task *t, siginfo_k *info, struct sigaction_k *ka)
 			group_stop_join(t);
 			continue;
 		}
+		if (unlikely(t->trap_stop_pending)) {
+			t->trap_stop_pending = false;
+			signal_unlock(t);
+			ptrace_trap(t);
+			signal_lock(t);
+			continue;
+		}
 		int sig = signal_dequeue_locked(t, ~t->blocked, info);
 
 		if (!sig) {
@@ -113,6 +125,16 @@ static int get_signal(struct task *t, siginfo_k *info, struct sigaction_k *ka)
 			fiber_clear_interrupt(t->fiber);
 			signal_unlock(t);
 			return 0;
+		}
+		if (unlikely(t->tracer) && sig != SIGKILL) {
+			signal_unlock(t);
+			sig = ptrace_signal(t, sig, info);
+			signal_lock(t);
+			if (!sig)
+				continue;
+			/* A stop signal that the tracer hands on stops, also one of its own. */
+			if (SIGMASK(sig) & sig_mask_stop)
+				tg->group_stop_dequeued = true;
 		}
 		struct sigaction_k *a = &tg->sighand->action[sig];
 		bool forced = t->forced_sig == sig;
@@ -190,6 +212,11 @@ const struct run_state *task_deliver_signals(struct task *t)
 	while ((sig = get_signal(t, &info, &ka)) > 0) {
 		sigset_k mask = t->have_restart_mask ? t->saved_mask : t->blocked;
 
+		if (unlikely(t->ptrace)) { /* the tracer may have changed everything */
+			restart = restart_code(t);
+			have_regs = false;
+		}
+
 		if (!have_regs) {
 			pl_get_regs(t->thread, &regs);
 			have_regs = true;
@@ -218,6 +245,11 @@ const struct run_state *task_deliver_signals(struct task *t)
 			task_force_signal(t, &segv);
 			continue;
 		}
+		if (unlikely(t->ptrace)) {
+			pl_set_regs(t->thread, &regs);
+			ptrace_step_report(t);
+			dirty = false;
+		}
 		t->have_restart_mask = false;
 		sigset_k blocked = t->blocked | ka.mask;
 
@@ -227,6 +259,8 @@ const struct run_state *task_deliver_signals(struct task *t)
 	}
 	if (sig < 0)
 		return &run_exit;
+	if (unlikely(t->ptrace))
+		restart = restart_code(t);
 	if (restart) {
 		pl_get_regs(t->thread, &regs);
 		set_restart(t, &regs, restart == ERESTART_RESTARTBLOCK ? NR_restart_syscall : (uint64_t)t->syscall_nr);
@@ -236,5 +270,7 @@ const struct run_state *task_deliver_signals(struct task *t)
 	if (dirty)
 		pl_set_regs(t->thread, &regs);
 	task_restore_saved_mask(t);
+	if (unlikely(t->ptrace))
+		ptrace_step_set(t);
 	return &run_app;
 }

@@ -59,6 +59,7 @@ struct task *task_alloc(struct kernel *k)
 	refcount_init(&t->ref);
 	mutex_init(&t->lock, RANK_TASK);
 	TAILQ_INIT(&t->children);
+	TAILQ_INIT(&t->tracees);
 	task_init_signals(t);
 	t->syscall_nr = -1;
 	t->start_time = ktime_mono();
@@ -75,6 +76,7 @@ void task_put(struct task *t)
 	task_free_signals(t);
 	pid_put(t->pid);
 	cred_put(t->cred);
+	free(t->ptrace);
 	tg_put(t->tg);
 	free(t);
 }

@@ -23,7 +23,7 @@ struct run_state { const char *name; run_fn *run; };
  * stops, and goes on with task_deliver_signals(t). That resolves t->result when it is a restart code (pl_set_regs: rip - 2, rax =
  * syscall_nr), restores saved_mask when have_restart_mask is set and no handler runs, and returns &run_app, or &run_exit after
  * task_group_exit(). It may set work_pending again. run_app sets syscall_nr = -1 before the guest runs on. */
-extern const struct run_state run_app, run_interrupt, run_syscall_exit, run_exec, run_vfork_wait, run_exit, run_exit_main, run_exit_notify;
+extern const struct run_state run_app, run_interrupt, run_syscall_enter, run_syscall_exit, run_exec, run_vfork_wait, run_exit, run_exit_main, run_exit_notify;
 
 struct restart_block { long (*fn)(struct task *t); union { struct { int clock; ktime_t deadline; uaddr_t rmtp; } sleep;
 	struct { uaddr_t uaddr; uint32_t val, bitset; ktime_t deadline; bool private_; } futex; struct { uaddr_t fds; unsigned nfds; ktime_t deadline; } poll; }; };
@@ -93,7 +93,10 @@ struct task {
 	struct task *parent;		/* real parent; borrowed */
 	TAILQ_HEAD(, task) children;
 	TAILQ_ENTRY(task) sibling;
-	struct task *tracer;		/* ptrace; borrowed */
+	struct task *tracer;		/* ptrace; borrowed; signal lock too */
+	TAILQ_HEAD(, task) tracees;
+	TAILQ_ENTRY(task) tracee_link;
+	struct ptrace_state *ptrace;	/* owned; NULL until it is first traced (kernel/ptrace.h) */
 	struct pid *pid;		/* counted: the number(s) of this thread */
 	enum exit_state exit_state;
 	bool exit_tracer_notified, exit_parent_notified, exit_tracer_acked, exit_parent_acked;
@@ -106,6 +109,7 @@ struct task {
 	uint32_t external_stops;
 	struct fiber *stop_waiter;
 	uint8_t seccomp_mode;		/* SECCOMP_MODE_*; others write it by TSYNC, the own fiber reads it without the lock; so seccomp */
+	uint8_t trace_calls;		/* it has a tracer: calls go by run_syscall_enter */
 	struct seccomp_filter *seccomp;	/* counted: the newest */
 	int exit_code;			/* wait status for wait4 */
 	int forced_sig;			/* a fault that nothing may ignore, not even init; 0: none */

@@ -6,6 +6,7 @@
  */
 #include "kernel/wait.h"
 #include "kernel/internal.h"
+#include "kernel/ptrace.h"
 #include <sys/wait.h>
 
 #define __WNOTHREAD_ 0x20000000
@@ -77,6 +78,8 @@ static bool check_child(struct wait_request *w, struct task *t, struct task *c)
 	}
 	if (!(w->options & (WUNTRACED | WCONTINUED)) || c->exit_state >= TASK_EXIT_ZOMBIE)
 		return false;
+	if (c->tracer && c->tracer->tg == t->tg) /* its stops are told one by one */
+		return false;
 	bool hit = false;
 	mutex_lock(&tg->sighand->lock);
 	if ((w->options & WSTOPPED) && tg->group_stop_waitable) {
@@ -98,13 +101,58 @@ static bool check_child(struct wait_request *w, struct task *t, struct task *c)
 	return hit;
 }
 
+/* A thread that t's process traces: its stops, and its end when that is not the parent's to hear first. */
+static bool check_tracee(struct wait_request *w, struct task *t, struct task *c)
+{
+	if ((w->options & WEXITED) && c->exit_state == TASK_EXIT_ZOMBIE && c->exit_tracer_notified && !c->exit_tracer_acked) {
+		int st = c->exit_code;
+		if (W_SIGNALED(st))
+			fill(w, t, c, st & 0x80 ? CLD_DUMPED : CLD_KILLED, st & 0x7f, st);
+		else
+			fill(w, t, c, CLD_EXITED, (st >> 8) & 0xff, st);
+		w->r_pid = pid_nr(c->pid, task_pid_ns(t));
+		if (!(w->options & WNOWAIT)) {
+			c->exit_tracer_acked = true;
+			ptrace_unlink_locked(c);
+			exit_notify_locked(c);
+		}
+		return true;
+	}
+	if (c->exit_state >= TASK_EXIT_ZOMBIE)
+		return false;
+	bool hit = false;
+	mutex_lock(&c->tg->sighand->lock);
+	struct ptrace_state *p = c->ptrace;
+	if (c->stop == STOP_PTRACE && p->waitable && !p->listening) {
+		fill(w, t, c, p->why, p->code, (p->code << 8) | 0x7f);
+		w->r_pid = pid_nr(c->pid, task_pid_ns(t));
+		if (!(w->options & WNOWAIT))
+			p->waitable = false;
+		hit = true;
+	}
+	mutex_unlock(&c->tg->sighand->lock);
+	if (hit) {
+		w->usage_of = c->tg;
+		tg_get(c->tg);
+	}
+	return hit;
+}
+
 /* 0: nothing yet, 1: found, -ECHILD */
 static long scan_locked(struct wait_request *w, struct task *t)
 {
 	bool any = false;
 	struct task *th, *c;
 	if (w->type == WAIT_PID) { /* no need to look at all children */
+		bool traced;
 		c = w->pid ? w->pid->task : NULL;
+		traced = c && c->tracer && c->tracer->tg == t->tg && (!(w->options & __WNOTHREAD_) || c->tracer == t);
+		if (traced && check_tracee(w, t, c))
+			return 1;
+		if (traced && (c != c->tg->leader || !c->parent || c->parent->tg != t->tg))
+			return 0;
+		if (traced)
+			return check_child(w, t, c);
 		if (!c || c != c->tg->leader || !c->parent || c->parent->tg != t->tg || !eligible_clone(w, c) ||
 		    ((w->options & __WNOTHREAD_) && c->parent != t))
 			return -ECHILD;
@@ -118,6 +166,13 @@ static long scan_locked(struct wait_request *w, struct task *t)
 				continue;
 			any = true;
 			if (check_child(w, t, c))
+				return 1;
+		}
+		TAILQ_FOREACH(c, &th->tracees, tracee_link) {
+			if (!eligible_id(w, c))
+				continue;
+			any = true;
+			if (check_tracee(w, t, c))
 				return 1;
 		}
 	}

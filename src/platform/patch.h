@@ -17,5 +17,7 @@ struct patch_ops {
 /* Without this call nothing is patched. Before the first guest runs. */
 void platform_set_patch_ops(struct platform *p, const struct patch_ops *ops, void *arg);
 void platform_patch_off(struct pl_space *s);
+/* Own fiber, between an event and the next run: the space's code as the guest knows it, from now on. For tracers. */
+void platform_patch_undo(struct pl_thread *t);
 
 #endif

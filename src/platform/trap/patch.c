@@ -198,6 +198,13 @@ void patch_undo(struct pl_thread *t)
 	}
 }
 
+void platform_patch_undo(struct pl_thread *t)
+{
+	/* Once: several threads of a space may stop at the same time. */
+	if (!atomic_exchange(&t->space->undone, true))
+		patch_undo(t);
+}
+
 void patch_inherit(struct pl_space *child, const struct pl_space *parent)
 {
 	if (!parent->npatched)

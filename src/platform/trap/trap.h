@@ -96,6 +96,7 @@ struct pl_space {
 	struct { uint64_t rip; uint32_t count; } *traps; /* TRAP_COUNTERS; owned; own threads' fibers */
 	uint32_t npatched; /* own threads' fibers */
 	struct patched_site *patched; /* owned */
+	_Atomic bool undone; /* platform_patch_undo() was called */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
 	ktime_t cpu_time;    /* at death */
 };

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ptrace.h: a task that is traced, and what the rest of the kernel tells ptrace about. task.tracer tells whether t is traced; the
+ * functions for "own fiber" may be called with any task, traced or not. */
+#ifndef BAILEY_KERNEL_PTRACE_H
+#define BAILEY_KERNEL_PTRACE_H
+#include "kernel/task.h"
+#include <linux/ptrace.h>
+
+enum ptrace_syscall_mode { TRACE_NO_CALLS, TRACE_CALLS, TRACE_EMULATE };
+
+struct ptrace_request { /* what the tracer asks the tracee's fiber to do while it is stopped; on the tracer's stack */
+	long (*fn)(struct task *t, void *arg);
+	void *arg;
+	long result;
+	bool done;
+	struct fiber *waiter;
+};
+
+struct ptrace_state { /* of a tracee; allocated when it is first traced, freed with the task */
+	/* signal lock of the tracee; the own fiber reads what only its tracer changes while it is stopped */
+	unsigned options;	      /* PTRACE_O_* */
+	bool seized, listening, have_info;
+	uint8_t calls;		      /* enum ptrace_syscall_mode: how it was resumed */
+	bool step;
+	int code;		      /* of the stop: what wait tells, then the signal that it was resumed with */
+	bool waitable;
+	int why;		      /* CLD_TRAPPED or CLD_STOPPED */
+	uint64_t message;
+	siginfo_k info;		      /* have_info: last_siginfo */
+	uint8_t op;		      /* PTRACE_SYSCALL_INFO_* of this stop */
+	struct ptrace_request *request;
+	/* own fiber */
+	bool forced_tf;		      /* the trap flag is ours, not the guest's */
+	uint32_t seccomp_data;
+	int vfork_nr;
+	uint64_t debugreg[8];
+};
+
+/* ---- ptrace.c ---- */
+long task_ptrace(struct task *t, long request, int pid, uint64_t addr, uint64_t data);
+void ptrace_link_locked(struct task *t, struct task *tracer, unsigned options, bool seized); /* task_set.lock and signal lock */
+void ptrace_unlink_locked(struct task *t);   /* task_set.lock; the tracee is dead or dying, or has been resumed */
+void ptrace_exit_tracer_locked(struct task *t); /* task_set.lock: t dies, what it traced goes on */
+/* clone: under task_set.lock and the signal lock of t; child is linked to the tree but has not run. */
+void ptrace_clone_locked(struct task *child, struct task *t, uint64_t clone_flags, int event);
+int ptrace_clone_event(struct task *t, uint64_t clone_flags, int exit_signal); /* PTRACE_EVENT_* to tell, or 0 */
+
+/* ---- ptrace_stop.c: own fiber unless it says _locked ---- */
+/* Stop until the tracer goes on: the signal it was resumed with. No locks held. Returns at once, 0, when nobody traces or t is killed. */
+int ptrace_stop(struct task *t, int code, int why, uint64_t message, const siginfo_k *info);
+void ptrace_event(struct task *t, int event, uint64_t message); /* if its option is set */
+bool ptrace_event_enabled(struct task *t, int event);
+void ptrace_exec(struct task *t, int old_nr);
+int ptrace_signal(struct task *t, int sig, siginfo_k *info); /* signal-delivery-stop: the number to deliver, or 0 */
+void ptrace_trap(struct task *t);  /* group stops and INTERRUPT */
+bool ptrace_call_enter(struct task *t); /* false: the call is not made, t->result is its result */
+void ptrace_call_exit(struct task *t);
+void ptrace_step_clear(struct task *t);
+void ptrace_step_set(struct task *t); /* before the guest runs on */
+void ptrace_step_report(struct task *t); /* a handler's first instruction */
+void ptrace_notify_locked(struct task *t); /* signal lock: SIGCONT, INTERRUPT: a stopped listener stops anew */
+bool ptrace_seccomp(struct task *t, uint32_t data); /* SECCOMP_RET_TRACE: false: the call is not made, t->result */
+void ptrace_signal_tracer_locked(struct task *t, int code, int status); /* task_set.lock */
+
+/* ---- ptrace_regs.c: own fiber of the stopped tracee ---- */
+struct user_fp;
+void ptrace_get_user_regs(struct task *t, struct pl_regs *r);
+long ptrace_set_user_regs(struct task *t, const struct pl_regs *r);
+long ptrace_get_fp(struct task *t, void *buf, size_t size); /* as NT_X86_XSTATE; bytes */
+long ptrace_set_fp(struct task *t, const void *buf, size_t size);
+/* The debugger's view of memory: reads and writes what its mappings forbid, as FOLL_FORCE. Bytes. */
+size_t ptrace_access(struct task *t, uaddr_t addr, void *buf, size_t n, bool write);
+
+#endif
