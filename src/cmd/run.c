@@ -354,7 +354,8 @@ static int watch(const struct sandbox_options *o, int ctl, int sigfd, pid_t chil
 				m.text[sizeof(m.text) - 1] = 0;
 				terminal_restore();
 				log_error("%s", m.text);
-			} else if (n <= 0 && !(n < 0 && (errno == EAGAIN || errno == EINTR))) {
+			} else if (n <= 0 && !(n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))) {
+				/* (ECONNRESET: it ended with a message of ours unread. That is said once; its own last words come behind.) */
 				break;
 			}
 		}
