@@ -50,6 +50,16 @@ static void confine(struct platform *p, pid_t tid, int only, int but)
 	sched_setaffinity(tid, sizeof(c), &c);
 }
 
+/* In synchronous mode: where this stub wakes next. Hosts wake a thread where it ran last, start a new one on an idle CPU, and move
+ * one that is handed a descriptor to an idle CPU: a hand-off to another CPU costs ten times one on the same. */
+void wake_here(struct pl_thread *t, bool here)
+{
+	int cpu = here ? sched_getcpu() : -1;
+
+	if (t->p->ncpu > 1 && t->tid && !t->placed)
+		confine(t->p, t->tid, cpu, -1);
+}
+
 static void place(struct pl_thread *t)
 {
 	if (t->tid)
@@ -82,6 +92,23 @@ static int add_fd(struct platform *p, uint64_t id, int fd)
 
 	return r < 0 ? -errno : r;
 }
+
+/* Install fd as number `as`, or any (-1), and let the notified call return it: one wake-up instead of three. The number or -errno. */
+static int add_fd_send(struct platform *p, uint64_t id, int fd, int as)
+{
+	struct seccomp_notif_addfd a = {
+		.id = id, .srcfd = (uint32_t)fd, .flags = SECCOMP_ADDFD_FLAG_SEND | (as < 0 ? 0 : SECCOMP_ADDFD_FLAG_SETFD),
+		.newfd = as < 0 ? 0 : (uint32_t)as,
+	};
+	int r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a);
+
+	p->stats.answers++;
+	return r < 0 ? -errno : r;
+}
+
+/* The number of the descriptor that travels with an answer: another one for each thread, below what makes the host's table grow. The
+ * host gives out the others from 0. */
+static int send_number(struct pl_thread *t) { return 40 + (int)(t->index % 20); }
 
 /* ---- phases ---- */
 
@@ -186,11 +213,13 @@ static void answer_locked(struct pl_thread *t)
 	t->nid = 0;
 	if (t->hello) {
 		if (t->space->pid == t->tid) { /* a process: it maps its own slots now */
-			val = add_fd(t->p, id, t->space->area_fd);
+			val = add_fd_send(t->p, id, t->space->area_fd, -1);
 			if (val < 0)
 				log_warn("handing a slot area to a stub: %s", strerror((int)-val));
+		} else {
+			val = notif_send(t->p, id, 0, 0);
 		}
-		if (notif_send(t->p, id, val, 0) == 0)
+		if (val >= 0)
 			t->hello = false;
 		return;
 	}
@@ -407,21 +436,39 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 {
 	struct platform *p = t->p;
 	struct slot_line *l = &t->slot->line;
+	bool here = t->nid && t->hello, sleeps = false;
+	int send = -1;
 	uint32_t kick;
 
+	if (here)
+		wake_here(t, true);
 	if (ans & ANS_ORDERS && t->norders) {
 		/* descriptors can only be installed while the stub sleeps in a notification: the caller saw to it */
-		for (uint32_t i = 0; i < t->norders; i++)
-			if (t->orders[i].op == PL_MMAP_FD) {
-				int fd = add_fd(p, t->nid, t->orders[i].fd);
+		int from = -1, fd = -1, end = -1;
 
+		for (uint32_t i = 0; i < t->norders; i++)
+			if (t->orders[i].op == PL_MMAP_FD)
+				end = t->orders[i].fd;
+		if (end >= 0 && !here)
+			wake_here(t, here = true);
+		/* The stub wakes for each; for the last one only once, as it goes with the answer. */
+		for (uint32_t i = 0, last = 0; i < t->norders; i++)
+			if (t->orders[i].op == PL_MMAP_FD) {
+				if (t->orders[i].fd == from && fd >= 0)
+					WRITE_ONCE(t->slot->orders[last].keep, 1);
+				else if ((from = t->orders[i].fd) == end && !t->hello)
+					fd = send_number(t), send = end;
+				else
+					fd = add_fd(p, t->nid, from);
+				last = i;
 				WRITE_ONCE(t->slot->orders[i].fd, fd < 0 ? -1 : fd);
 			}
+		sleeps = end >= 0;
 	}
 	plock(p);
 	active_add_locked(t);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
-		if (unlikely(polling_pays(p, t)) && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
+		if (unlikely(polling_pays(p, t)) && !sleeps && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
 			enter_polling(p);
 	} else {
 		/* A sleeping stub's CPU is likely to be idle, and to wake it there costs ten times what waking it here does. */
@@ -442,8 +489,16 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
 	if (unlikely(!kick && atomic_load(&t->kick)))
 		WRITE_ONCE(l->kick, 1); /* its maker may have seen the phase before and left it to us, or both set it */
-	if (t->nid)
+	if (send >= 0) {
+		uint64_t id = t->nid;
+
+		t->nid = 0;
+		(void)add_fd_send(p, id, send, send_number(t));
+	} else if (t->nid) {
 		answer_locked(t);
+	}
+	if (here)
+		wake_here(t, false);
 	punlock(p);
 }
 

@@ -199,7 +199,13 @@ static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
 	by->slot->child_slot = child->index;
 	by->clone_ordered = how;
 	child->fiber = fiber_self();
+	/* The host puts a new process on an idle CPU, and its hello would have to come from there. What fills the pool is in nobody's way
+	 * on another one. */
+	if (how == ANS_FORK && by != by->p->zygote)
+		wake_here(by, true);
 	err = exchange(by, how, &value);
+	if (how == ANS_FORK && by != by->p->zygote)
+		wake_here(by, false);
 	by->clone_ordered = 0;
 	if (err)
 		return err;

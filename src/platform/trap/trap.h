@@ -179,6 +179,7 @@ struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t 
 int map_slot(struct pl_thread *t);
 
 /* listener.c */
+void wake_here(struct pl_thread *t, bool here);
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
 bool spin_for_event(struct pl_thread *t);
 bool drain_listener(struct platform *p);
