@@ -191,8 +191,13 @@ static bool stopped_for(struct task *o, struct task *t)
 
 static long on_tracee(struct task *t, struct task *o, long (*fn)(struct task *, void *), void *arg)
 {
-	struct ptrace_request q = { .fn = fn, .arg = arg, .waiter = t->fiber };
+	struct ptrace_request q = { .fn = fn, .arg = arg, .waiter = current->fiber };
 	signal_lock(o);
+	while (stopped_for(o, t) && o->ptrace->request) { /* another thread's, by /proc/PID/mem */
+		signal_unlock(o);
+		fiber_park(PARK_UNINTERRUPTIBLE, ktime_mono() + NSEC_PER_SEC / 1000);
+		signal_lock(o);
+	}
 	if (!stopped_for(o, t)) {
 		signal_unlock(o);
 		return -ESRCH;
@@ -226,6 +231,48 @@ static long do_setmask(struct task *o, void *p)
 	if (o->have_restart_mask)
 		o->saved_mask = *(sigset_k *)p & ~SIG_UNBLOCKABLE;
 	return 0;
+}
+
+/* A stopped tracee of this process that lives in mm: counted, or NULL. */
+static struct task *tracee_in(struct task *t, struct mm *mm, struct task **tracer)
+{
+	struct task *th, *o;
+	guard(mutex)(&t->kernel->tasks.lock);
+	TAILQ_FOREACH(th, &t->tg->tasks, tg_link)
+		TAILQ_FOREACH(o, &th->tracees, tracee_link) {
+			mutex_lock(&o->lock);
+			bool same = o->mm == mm;
+			mutex_unlock(&o->lock);
+			signal_lock(o);
+			bool ok = same && stopped_for(o, th);
+			signal_unlock(o);
+			if (ok) {
+				task_get(o);
+				*tracer = th;
+				return o;
+			}
+		}
+	return NULL;
+}
+
+size_t ptrace_mm_access(struct mm *mm, uaddr_t addr, void *buf, size_t n, bool write)
+{
+	struct mem_arg a = { addr, buf, n, write };
+	struct task *tracer, *o;
+	if (current->mm == mm)
+		return ptrace_access(current, addr, buf, n, write);
+	o = tracee_in(current, mm, &tracer);
+	if (!o)
+		return 0;
+	long r = on_tracee(tracer, o, do_mem, &a);
+	task_put(o);
+	return r < 0 ? 0 : (size_t)r;
+}
+
+bool ptrace_yama_allows(struct task *t, struct task *o)
+{
+	guard(mutex)(&t->kernel->tasks.lock);
+	return o->tg == t->tg || yama_allows_locked(t, o);
 }
 
 _Static_assert(sizeof(struct pl_regs) == sizeof(struct user_regs_struct), "the same fields");

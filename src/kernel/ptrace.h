@@ -38,6 +38,9 @@ struct ptrace_state { /* of a tracee; allocated when it is first traced, freed w
 
 /* ---- ptrace.c ---- */
 long task_ptrace(struct task *t, long request, int pid, uint64_t addr, uint64_t data);
+/* What the mappings of mm forbid, if mm is the caller's or that of a stopped tracee of his (/proc/PID/mem). Bytes. */
+size_t ptrace_mm_access(struct mm *mm, uaddr_t addr, void *buf, size_t n, bool write);
+bool ptrace_yama_allows(struct task *t, struct task *o); /* /proc/sys/kernel/yama/ptrace_scope; for accesses as by an attach */
 void ptrace_link_locked(struct task *t, struct task *tracer, unsigned options, bool seized); /* task_set.lock and signal lock */
 void ptrace_unlink_locked(struct task *t);   /* task_set.lock; the tracee is dead or dying, or has been resumed */
 void ptrace_exit_tracer_locked(struct task *t); /* task_set.lock: t dies, what it traced goes on */

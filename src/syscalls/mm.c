@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mm.c: the system calls on memory. The work is in mm/. */
+#include "kernel/ptrace.h"
 #include "mm/mm.h"
 #include "mm/uaccess.h"
 #include "syscalls/proto.h"
@@ -240,7 +241,7 @@ static long process_vm(struct task *t, const struct syscall_args *a, bool write)
 	if (!target)
 		goto out;
 	if (target->tg != t->tg)
-		r = may_attach(t, target);
+		r = ptrace_yama_allows(t, target) ? may_attach(t, target) : -EPERM;
 	else
 		r = 0;
 	if (!r) {

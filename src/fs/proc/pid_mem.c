@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pid_mem.c: /proc/PID/{maps,smaps,smaps_rollup,cmdline,environ,auxv,mem}. */
+#include "kernel/ptrace.h"
 #include "fs/proc/proc_internal.h"
 #include <stdio.h>
 
@@ -257,8 +258,12 @@ static ssize_t mem_rw(struct file *f, struct iov_iter *it, int64_t *pos, bool wr
 				break;
 			}
 			got = mm_write(mm, *pos, buf, n);
+			if (got < n)
+				got += ptrace_mm_access(mm, *pos + got, buf + got, n - got, true);
 		} else {
 			got = mm_read(mm, buf, *pos, n);
+			if (got < n)
+				got += ptrace_mm_access(mm, *pos + got, buf + got, n - got, false);
 			if (got) {
 				size_t c = copy_to_iter(buf, got, it);
 
@@ -307,7 +312,7 @@ int proc_open_mem(struct pnode *n, struct file *f)
 
 	if (!t)
 		return -ESRCH;
-	if (proc_may_access(t))
+	if (proc_may_access(t) || !ptrace_yama_allows(current, t))
 		return -EACCES;
 	f->private = task_mm_get(t);
 	f->ops = &mem_ops;
