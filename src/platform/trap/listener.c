@@ -60,6 +60,16 @@ void wake_here(struct pl_thread *t, bool here)
 		confine(t->p, t->tid, cpu, -1);
 }
 
+/* The same for both sides: this worker sleeps while a stub installs a descriptor, and would be woken on an idle CPU. */
+static void stay_here(struct pl_thread *t, bool here)
+{
+	struct platform *p = t->p;
+
+	if (p->ncpu > 1 && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC)
+		confine(p, 0, here ? sched_getcpu() : -1, -1);
+	wake_here(t, here);
+}
+
 static void place(struct pl_thread *t)
 {
 	if (t->tid)
@@ -441,7 +451,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	uint32_t kick;
 
 	if (here)
-		wake_here(t, true);
+		stay_here(t, true);
 	if (ans & ANS_ORDERS && t->norders) {
 		/* descriptors can only be installed while the stub sleeps in a notification: the caller saw to it */
 		int from = -1, fd = -1, end = -1;
@@ -450,7 +460,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 			if (t->orders[i].op == PL_MMAP_FD)
 				end = t->orders[i].fd;
 		if (end >= 0 && !here)
-			wake_here(t, here = true);
+			stay_here(t, here = true);
 		/* The stub wakes for each; for the last one only once, as it goes with the answer. */
 		for (uint32_t i = 0, last = 0; i < t->norders; i++)
 			if (t->orders[i].op == PL_MMAP_FD) {
@@ -498,7 +508,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		answer_locked(t);
 	}
 	if (here)
-		wake_here(t, false);
+		stay_here(t, false);
 	punlock(p);
 }
 
