@@ -224,7 +224,7 @@ static int inet_create(struct kernel *k, struct socket *s)
 	case SOCK_DGRAM:
 		if (!s->protocol)
 			s->protocol = IPPROTO_UDP;
-		if (s->protocol != IPPROTO_UDP && s->protocol != IPPROTO_UDPLITE && s->protocol != IPPROTO_ICMP && s->protocol != IPPROTO_ICMPV6)
+		if (s->protocol != IPPROTO_UDP && s->protocol != IPPROTO_ICMP && s->protocol != IPPROTO_ICMPV6)
 			return -EPROTONOSUPPORT;
 		break;
 	case SOCK_RAW:

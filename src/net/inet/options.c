@@ -35,8 +35,8 @@ static const struct { int level, opt; bool set; int cap; } options[] = {
 	{ IPPROTO_TCP, TCP_CONGESTION, true, -1 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, true, -1 }, { IPPROTO_TCP, TCP_FASTOPEN, true, -1 },
 	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, true, -1 }, { IPPROTO_TCP, TCP_NOTSENT_LOWAT, true, -1 }, { IPPROTO_TCP, TCP_INQ, true, -1 },
 	{ IPPROTO_UDP, UDP_CORK, true, -1 }, { IPPROTO_UDP, 103 /* UDP_SEGMENT */, true, -1 }, { IPPROTO_UDP, 104 /* UDP_GRO */, true, -1 },
-	{ IPPROTO_UDPLITE, UDP_CORK, true, -1 }, { IPPROTO_UDPLITE, 10 /* UDPLITE_SEND_CSCOV */, true, -1 },
-	{ IPPROTO_UDPLITE, 11 /* UDPLITE_RECV_CSCOV */, true, -1 }, { IPPROTO_TCP, TCP_CC_INFO, false, -1 }, { IPPROTO_TCP, TCP_SAVED_SYN, false, -1 },
+	
+	{ IPPROTO_TCP, TCP_CC_INFO, false, -1 }, { IPPROTO_TCP, TCP_SAVED_SYN, false, -1 },
 	{ SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, true, -1 }, { SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, true, -1 },
 	{ SOL_NETLINK, NETLINK_PKTINFO, true, -1 }, { SOL_NETLINK, NETLINK_EXT_ACK, true, -1 }, { SOL_NETLINK, NETLINK_GET_STRICT_CHK, true, -1 },
 	{ SOL_NETLINK, NETLINK_NO_ENOBUFS, true, -1 }, { SOL_NETLINK, NETLINK_CAP_ACK, true, -1 },
