@@ -277,12 +277,13 @@ bool ptrace_yama_allows(struct task *t, struct task *o)
 
 _Static_assert(sizeof(struct pl_regs) == sizeof(struct user_regs_struct), "the same fields");
 #define DEBUGREG offsetof(struct user, u_debugreg)
+#define USER_AREA 928 /* Linux's struct user has two fields behind them */
 
 static long peek_user(struct task *t, struct task *o, uint64_t addr, uint64_t data)
 {
 	uint64_t v = 0;
 	struct pl_regs r;
-	if ((addr & 7) || addr >= sizeof(struct user))
+	if ((addr & 7) || addr >= USER_AREA)
 		return -EIO;
 	if (addr < sizeof(r)) {
 		long e = on_tracee(t, o, do_getregs, &r);
@@ -298,7 +299,7 @@ static long peek_user(struct task *t, struct task *o, uint64_t addr, uint64_t da
 static long poke_user(struct task *t, struct task *o, uint64_t addr, uint64_t data)
 {
 	struct pl_regs r;
-	if ((addr & 7) || addr >= sizeof(struct user))
+	if ((addr & 7) || addr >= USER_AREA)
 		return -EIO;
 	if (addr < sizeof(r)) {
 		long e = on_tracee(t, o, do_getregs, &r);
