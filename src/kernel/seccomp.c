@@ -120,7 +120,7 @@ static void trap(struct task *t, const struct seccomp_data *d, int reason)
 	task_force_signal(t, &info);
 }
 
-bool seccomp_check(struct task *t, uint32_t nr, int64_t *result)
+static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 {
 	struct seccomp_filter *f = READ_ONCE(t->seccomp), *match;
 	struct seccomp_data d = { .nr = (int)nr, .arch = AUDIT_ARCH_X86_64 };
@@ -158,8 +158,11 @@ bool seccomp_check(struct task *t, uint32_t nr, int64_t *result)
 		trap(t, &d, (int)data);
 		return false;
 	case SECCOMP_RET_TRACE:
-		if (ptrace_seccomp(t, data))
+		if (again)
 			return true;
+		/* What the tracer made of it has to pass, too. */
+		if (ptrace_seccomp(t, data))
+			return check(t, (uint32_t)t->syscall_nr, result, true);
 		*result = t->result;
 		return false;
 	case SECCOMP_RET_USER_NOTIF:
@@ -174,6 +177,8 @@ bool seccomp_check(struct task *t, uint32_t nr, int64_t *result)
 	task_group_exit(t, SIGSYS); /* KILL_PROCESS, and whatever nobody knows */
 	return false;
 }
+
+bool seccomp_check(struct task *t, uint32_t nr, int64_t *result) { return check(t, nr, result, false); }
 
 /* ---- setting it ---- */
 

@@ -127,14 +127,12 @@ static int get_signal(struct task *t, siginfo_k *info, struct sigaction_k *ka)
 			return 0;
 		}
 		if (unlikely(t->tracer) && sig != SIGKILL) {
+			tg->group_stop_dequeued = true; /* the tracer may make it a stop signal; SIGCONT meanwhile undoes it */
 			signal_unlock(t);
 			sig = ptrace_signal(t, sig, info);
 			signal_lock(t);
 			if (!sig)
 				continue;
-			/* A stop signal that the tracer hands on stops, also one of its own. */
-			if (SIGMASK(sig) & sig_mask_stop)
-				tg->group_stop_dequeued = true;
 		}
 		struct sigaction_k *a = &tg->sighand->action[sig];
 		bool forced = t->forced_sig == sig;
