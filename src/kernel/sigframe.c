@@ -192,7 +192,9 @@ int sigframe_setup(struct task *t, struct pl_regs *r, const struct sigaction_k *
 
 	if (n < 0)
 		return n;
-	if (copy_to_user(sp, s->frame, frame_room(s->xsize)))
+	/* Written at once where another thread may take the page away before the answer: a frame that is not there must be noticed now. */
+	if (t->mm_shared ? mm_write(t->mm, sp, s->frame, frame_room(s->xsize)) != frame_room(s->xsize)
+			 : copy_to_user(sp, s->frame, frame_room(s->xsize)))
 		return -EFAULT;
 	/* The handler starts with a clean FP unit, as on Linux. */
 	pl_set_xsave(t->thread, s->init_fp, s->xsize);
