@@ -169,7 +169,21 @@ with concurrent.futures.ThreadPoolExecutor(opt.jobs) as ex:
         if tty:
             sys.stdout.write(f'[{i + 1}/{len(todo)}]')
         sys.stdout.flush()
+# Tests with clocks and terminals in them can fail on a busy machine: what failed beside others runs once more, alone, and is named either way.
+flaky = []
+if opt.jobs > 1 and len(failed) <= 5:
+    for t in [t for t in todo if t[0] in failed]:
+        name, ok, out, secs = one(t)
+        print(f'{"ok  " if ok else "FAIL"} {name} ({secs:.1f} s, alone)')
+        if ok:
+            failed.remove(name)
+            flaky.append(name)
+            passed += 1
+        else:
+            print('\n'.join('    ' + l for l in out.splitlines()[-60:]))
 print()
+for f in flaky:
+    print('failed beside others, passed alone:', f)
 for f in failed:
     print('failed:', f)
 print(f'in {time.time() - t0:.0f} s')
