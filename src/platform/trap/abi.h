@@ -98,7 +98,7 @@ enum {
 	EV_DONE,  /* an answer with ANS_STAY was carried out; args[0] = its value */
 	EV_KIND = 0xff,
 	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
-	EV_PREFETCH = 0x200, /* struct slot_copy in[] is filled */
+	EV_PREFETCH = 0x200, /* buf has what the table says that the call's pointers stand for: info >> 16 bytes, then, aligned, nr >> 16 */
 	EV_FP_LIVE = 0x400,  /* FP state is in the CPU (patched path), not in a frame */
 	EV_ACTIONS = 0x800,  /* the stub changed signal actions: slot.actions_changed */
 };
@@ -117,6 +117,7 @@ enum {
 	ANS_STAY = 0x400,   /* then EV_DONE instead of guest code */
 	ANS_FULL = 0x800,   /* all registers come from slot.regs */
 	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
+	ANS_COPY1 = 0x4000, /* one copy to guest memory: to args[1], the low half of args[2] bytes, from buf + the high half, or from args[3] if that is SLOT_COPY_INLINE */
 	ANS_PATCH = 0x2000,  /* write patch_len of patch_bytes over text; value: 0 or -errno */
 };
 
@@ -143,6 +144,8 @@ struct slot_order {
 };
 
 #define SLOT_MAX_COPIES 8
+#define SLOT_INLINE 24 /* so many bytes travel in the line itself */
+#define SLOT_COPY_INLINE 0xffffffffU
 struct slot_copy {
 	uint64_t addr; /* guest */
 	uint32_t off, len; /* in the slot's buffer */

@@ -99,8 +99,10 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 
 	uint32_t kind = t->line.info & EV_KIND;
 
-	if (t->ncopies == 0)
+	if (t->ncopies == 0) {
 		t->zero_len = 0;
+		t->small_used = false;
+	}
 	if (t->ncopies == SLOT_MAX_COPIES || clip(dst, n) != n || (kind && (kind != EV_SYSCALL || t->regs_dirty)))
 		return false;
 	if (!src && n <= t->zero_len) {
@@ -117,8 +119,12 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 		t->zero_at = t->copy_used;
 		t->zero_len = (uint32_t)n;
 		memset(t->slot->buf + t->copy_used, 0, n);
-	} else
+	} else if (t->ncopies == 1 && n <= SLOT_INLINE) {
+		memcpy(t->small, src, n);
+		t->small_used = true;
+	} else {
 		memcpy(t->slot->buf + t->copy_used, src, n);
+	}
 	t->copy_used += ((uint32_t)n + 15) & ~15u;
 	if (t->copy_used > SLOT_BUF_SIZE)
 		t->copy_used = SLOT_BUF_SIZE;

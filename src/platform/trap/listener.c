@@ -310,17 +310,11 @@ static void got_clone(struct platform *p, struct pl_thread *t, const struct secc
 		t->clone_ordered = 0;
 }
 
-/* One notification, known to be there. */
-static bool receive(struct platform *p)
+static void received(struct platform *p, const struct seccomp_notif *n)
 {
-	struct seccomp_notif n = { 0 };
 	struct pl_thread *t = NULL;
-	uint64_t handle, cookie;
+	uint64_t handle = n->data.args[n->data.nr == SYS_clone ? 2 : 0], cookie = n->data.args[n->data.nr == SYS_clone ? 3 : 1];
 
-	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_RECV, &n))
-		return false;
-	handle = n.data.args[n.data.nr == SYS_clone ? 2 : 0];
-	cookie = n.data.args[n.data.nr == SYS_clone ? 3 : 1];
 	mutex_lock(&p->lock);
 	p->stats.notifications++;
 	if (handle < p->nthreads)
@@ -328,16 +322,26 @@ static bool receive(struct platform *p)
 	if (t && t->space->cookie != cookie)
 		t = NULL;
 	if (!t)
-		protocol_error(p, &n, "unknown thread");
-	else if (n.data.nr == STUB_NR_WAIT)
-		got_wait(p, t, &n);
-	else if (n.data.nr == STUB_NR_HELLO)
-		got_hello(p, t, &n);
-	else if (n.data.nr == SYS_clone)
-		got_clone(p, t, &n);
+		protocol_error(p, n, "unknown thread");
+	else if (n->data.nr == STUB_NR_WAIT)
+		got_wait(p, t, n);
+	else if (n->data.nr == STUB_NR_HELLO)
+		got_hello(p, t, n);
+	else if (n->data.nr == SYS_clone)
+		got_clone(p, t, n);
 	else
-		protocol_error(p, &n, "unexpected call");
+		protocol_error(p, n, "unexpected call");
 	mutex_unlock(&p->lock);
+}
+
+/* One notification, known to be there. */
+static bool receive(struct platform *p)
+{
+	struct seccomp_notif n = { 0 };
+
+	if (ioctl(p->listener, SECCOMP_IOCTL_NOTIF_RECV, &n))
+		return false;
+	received(p, &n);
 	return true;
 }
 
@@ -478,7 +482,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	plock(p);
 	active_add_locked(t);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
-		if (unlikely(polling_pays(p, t)) && !sleeps && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_ORDERS)))
+		if (unlikely(polling_pays(p, t)) && !sleeps && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1 | ANS_ORDERS)))
 			enter_polling(p);
 	} else {
 		/* A sleeping stub's CPU is likely to be idle, and to wake it there costs ten times what waking it here does. */
@@ -495,6 +499,11 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	kick = atomic_load(&t->kick);
 	l->info = ans;
 	l->args[0] = result;
+	if (ans & ANS_COPY1) {
+		l->args[1] = t->copies[0].addr;
+		l->args[2] = (uint64_t)(t->small_used ? SLOT_COPY_INLINE : t->copies[0].off) << 32 | t->copies[0].len;
+		memcpy(l->args + 3, t->small, SLOT_INLINE);
+	}
 	l->kick = kick;
 	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
 	if (unlikely(!kick && atomic_load(&t->kick)))
@@ -596,6 +605,13 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 		fiber_wake(p->pool_fiber);
 		return;
 	}
+	if (direct_ready(p, deadline)) {
+		struct seccomp_notif notif = { 0 };
+
+		if (direct_receive(p, &notif))
+			received(p, &notif);
+		goto out;
+	}
 	int none_yet = 0;
 
 	receiver = atomic_compare_exchange_strong(&p->receiver, &none_yet, worker + 1);
@@ -621,12 +637,18 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 		if (n > 0 && f[1].revents & POLLIN)
 			receive(p);
 		atomic_store(&p->receiver, 0);
-		if (n > 0 && f[2].revents & POLLIN)
+		if (n > 0 && f[2].revents & POLLIN) {
 			sched_poll_host(p->sched);
+			p->calm = 0;
+		}
 	}
-	if (n < 0)
+	if (n < 0) {
 		reap(p);
+		p->calm = 0;
+	}
 out:
+	if (unlikely(atomic_load_explicit(&p->child_died, memory_order_relaxed)) && atomic_exchange(&p->child_died, false))
+		reap(p);
 	if (atomic_exchange(&p->kicked[worker], false)) {
 		uint64_t v;
 
@@ -646,6 +668,8 @@ static void trap_kick(void *arg, int worker)
 	if (write(p->kick_fd[worker], &one, sizeof(one)) < 0) {
 		/* full: it is awake anyway */
 	}
+	if (worker == 0)
+		direct_kick(p);
 }
 
 const struct idle_ops trap_idle_ops = { trap_poll, trap_wait, trap_kick };

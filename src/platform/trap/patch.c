@@ -15,6 +15,7 @@
  * A thread caught in a trampoline or a hop is reported as standing at its site: all its instructions may be executed again. */
 #include "platform/trap/trap.h"
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define PATCH_AFTER 10 /* traps from one address before it is patched: what patching costs, so that short-lived processes do not pay */
 
@@ -145,7 +146,8 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	uint32_t k;
 	bool mov;
 
-	if (!p->patch_ops->text(p->patch_arg, t, ret - 2, &id, &off))
+	/* Unwinders know signal frames by the bytes of this call. */
+	if (t->line.nr == SYS_rt_sigreturn || !p->patch_ops->text(p->patch_arg, t, ret - 2, &id, &off))
 		return;
 	site.n = pl_space_read(s, site.text, ret - BEFORE, sizeof(site.text));
 	if (site.n < BEFORE + 8 || site.text[BEFORE - 2] != 0x0f || site.text[BEFORE - 1] != 0x05)

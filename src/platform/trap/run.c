@@ -189,7 +189,11 @@ static uint32_t prepare(struct pl_thread *t, uint64_t *result)
 		put_orders(t);
 		ans |= ANS_ORDERS;
 	}
-	if (t->ncopies) {
+	if (t->ncopies == 1) {
+		ans |= ANS_COPY1;
+	} else if (t->ncopies) {
+		if (t->small_used)
+			memcpy(t->slot->buf + t->copies[0].off, t->small, t->copies[0].len);
 		memcpy(t->slot->copies, t->copies, t->ncopies * sizeof(t->copies[0]));
 		t->slot->ncopies = t->ncopies;
 		ans |= ANS_COPYOUT;
@@ -199,17 +203,26 @@ static uint32_t prepare(struct pl_thread *t, uint64_t *result)
 
 static void snapshot(struct pl_thread *t)
 {
-	uint32_t n = READ_ONCE(t->slot->ncopies);
+	struct slot_line *l = &t->line;
+	const uint32_t lens[2] = { l->info >> 16, l->nr >> 16 };
+	uint32_t off = 0;
 
+	l->nr &= 0xffff;
+	if (l->nr >= KPAGE_NR_PREFETCH)
+		return;
 	if (!t->snap)
 		t->snap = xzalloc(SLOT_BUF_SIZE);
-	for (uint32_t i = 0; i < n && i < 2; i++) {
-		struct slot_copy c = { READ_ONCE(t->slot->copies[i].addr), READ_ONCE(t->slot->copies[i].off), READ_ONCE(t->slot->copies[i].len) };
+	for (int i = 0; i < 2; i++) {
+		const struct kpage_prefetch *k = &t->p->kpage->prefetch[l->nr][i];
+		uint32_t len = lens[i];
 
-		if (c.off > SLOT_BUF_SIZE || c.len > SLOT_BUF_SIZE - c.off)
+		if (!k->kind || off > SLOT_BUF_SIZE || len > SLOT_BUF_SIZE - off)
 			return;
-		memcpy(t->snap + c.off, t->slot->buf + c.off, c.len);
-		t->snap_at[t->nsnap++] = c;
+		if (len && k->arg < 6) {
+			memcpy(t->snap + off, t->slot->buf + off, len);
+			t->snap_at[t->nsnap++] = (struct slot_copy){ .addr = l->args[k->arg], .off = off, .len = len };
+		}
+		off += (len + 15) & ~15u;
 	}
 }
 
@@ -222,14 +235,14 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 	t->nsnap = 0;
 	if (likely((l->info & EV_KIND) == EV_SYSCALL)) {
 		ev->kind = PL_SYSCALL;
+		if (l->info & EV_PREFETCH)
+			snapshot(t);
 		ev->nr = l->nr;
 		ev->compat = l->info & EV_COMPAT;
 		ev->actions = l->info & EV_ACTIONS;
 		memcpy(ev->args, l->args, sizeof(ev->args));
 		if (l->info & EV_FP_LIVE)
 			t->p->stats.patched++;
-		if (l->info & EV_PREFETCH)
-			snapshot(t);
 		t->streak++;
 		t->norders = t->ncopies = t->copy_used = 0;
 		if (!(l->info & (EV_FP_LIVE | EV_COMPAT)) && t->p->patch_ops)

@@ -20,6 +20,7 @@
 #include "platform/patch.h"
 #include "platform/platform.h"
 #include "platform/trap/abi.h"
+#include <pthread.h>
 #include <sched.h>
 
 #define MAX_WORKERS 64
@@ -66,6 +67,8 @@ struct pl_thread {
 	struct pl_regs regs;
 	uint32_t ncopies, copy_used, zero_at, zero_len;
 	struct slot_copy copies[SLOT_MAX_COPIES];
+	bool small_used;
+	uint8_t small[SLOT_INLINE]; /* the first copy, not in the buffer, if it is that short */
 	uint32_t norders, order_base;
 	struct pl_order orders[SLOT_MAX_ORDERS];
 	uint32_t orders_sent; /* batches; against slot.orders_done */
@@ -152,6 +155,16 @@ struct platform {
 	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
 	ktime_t rate_since;
 	bool closing;
+	/* direct.c */
+	_Atomic int direct;
+	pid_t direct_tid; /* the host thread that is there */
+	pthread_t watcher;
+	bool watching, watch_failed;
+	int watch_fd;
+	uint32_t calm; /* sleeps in a row that a notification ended */
+	_Atomic uint32_t watch_armed; /* futex */
+	_Atomic bool watch_end, child_died;
+	_Atomic ktime_t watch_deadline;
 	bool many_workers; /* immutable */
 	struct platform_stats stats;
 };
@@ -190,6 +203,13 @@ void reap(struct platform *p);
 extern const struct idle_ops trap_idle_ops;
 /* Wait until cond(arg); on a fiber by parking (the condition's maker wakes it), else by serving the listener. 0 or -ETIMEDOUT. */
 int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline);
+
+/* direct.c */
+struct seccomp_notif;
+void direct_exit(struct platform *p);
+bool direct_ready(struct platform *p, ktime_t deadline);
+bool direct_receive(struct platform *p, struct seccomp_notif *n);
+void direct_kick(struct platform *p);
 
 /* space.c */
 struct pl_space *space_alloc(struct platform *p);

@@ -353,6 +353,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->listener = p->kpage_fd = -1;
 	p->streak_needed = STREAK;
 	p->hot_needed = 1;
+	atomic_store(&p->watch_deadline, KTIME_MAX);
 	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
 	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -403,6 +404,7 @@ fail:
 void platform_destroy(struct platform *p)
 {
 	p->closing = true;
+	direct_exit(p);
 	if (p->zygote_pid > 0) {
 		for (int i = 0; i < SPACE_HASH; i++) {
 			struct pl_space *s;

@@ -180,6 +180,16 @@ static inline void post(struct slot *s, uint32_t info, uint64_t a0, uint64_t a1)
 	s->line.args[1] = a1;
 }
 
+/* Most answers with data: nothing but the line is touched if they are short. */
+static inline void copy_one(struct slot *s, uint32_t ans)
+{
+	uint32_t len = (uint32_t)s->line.args[2], off = (uint32_t)(s->line.args[2] >> 32);
+	uint64_t from = off == SLOT_COPY_INLINE ? (uint64_t)&s->line.args[3] : (uint64_t)s->buf + off;
+
+	if (unlikely(stub_copy(s->line.args[1], from, len)) && (ans & ANS_RESULT))
+		s->regs.rax = (uint64_t)-14;
+}
+
 /* True: the answer is carried out and guest code goes on. False: a new event is in the line. */
 static bool carry_out(struct slot *s, uint32_t ans)
 {
@@ -241,6 +251,8 @@ static bool carry_out(struct slot *s, uint32_t ans)
 			if (stub_copy(c->addr, (uint64_t)s->buf + c->off, c->len) && (ans & ANS_RESULT))
 				s->regs.rax = (uint64_t)-14;
 		}
+	if (ans & ANS_COPY1)
+		copy_one(s, ans);
 	if (ans & ANS_STAY) {
 		post(s, EV_DONE, value, 0);
 		return false;
@@ -272,6 +284,11 @@ static noreturn void answered(struct slot *s)
 			s->regs.rax = s->line.args[0];
 			resume(s, 0);
 		}
+		if (ans == (ANS_RESULT | ANS_COPY1)) {
+			s->regs.rax = s->line.args[0];
+			copy_one(s, ans);
+			resume(s, 0);
+		}
 		if (carry_out(s, ans))
 			resume(s, ans);
 		handoff(s);
@@ -286,11 +303,13 @@ static noreturn void serve(struct slot *s)
 
 /* ---- system calls ---- */
 
-/* Copy in what the table says that this call's pointers stand for. */
-static uint32_t prefetch(struct slot *s, uint32_t nr)
+/* Copy in what the table says that this call's pointers stand for; how much: see EV_PREFETCH. */
+static void prefetch(struct slot *s, uint32_t nr, uint32_t lens[2])
 {
 	const uint64_t args[8] = { s->regs.rdi, s->regs.rsi, s->regs.rdx, s->regs.r10, s->regs.r8, s->regs.r9, 0, 0 };
-	uint32_t used = 0, n = 0;
+	uint32_t used = 0;
+
+	lens[0] = lens[1] = 0;
 
 	for (int i = 0; i < 2; i++) {
 		const volatile struct kpage_prefetch *p = &KPAGE->prefetch[nr][i];
@@ -313,18 +332,11 @@ static uint32_t prefetch(struct slot *s, uint32_t nr)
 				continue;
 			len = want - (uint64_t)stub_copy((uint64_t)s->buf + used, addr, (long)want);
 		}
-		if (!len)
-			continue;
-		s->copies[n].addr = addr;
-		s->copies[n].off = used;
-		s->copies[n].len = (uint32_t)len;
-		n++;
+		lens[i] = (uint32_t)len;
 		used += (uint32_t)(len + 15) & ~15u;
 		if (used >= SLOT_BUF_SIZE)
 			break;
 	}
-	s->ncopies = n;
-	return n ? EV_PREFETCH : 0;
 }
 
 /* The line is written in one go, last: a worker that watches it takes it away between two stores that are far apart. */
@@ -337,8 +349,15 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 		s->actions_new = 0;
 		info |= EV_ACTIONS;
 	}
-	if (!(info & EV_COMPAT) && nr < KPAGE_NR_PREFETCH && KPAGE->prefetch[nr][0].kind)
-		info |= prefetch(s, nr);
+	if (!(info & EV_COMPAT) && nr < KPAGE_NR_PREFETCH && KPAGE->prefetch[nr][0].kind) {
+		uint32_t lens[2];
+
+		prefetch(s, nr, lens);
+		if (lens[0] | lens[1]) {
+			info |= EV_PREFETCH | lens[0] << 16;
+			nr |= lens[1] << 16;
+		}
+	}
 	s->line.args[0] = rdi;
 	s->line.args[1] = rsi;
 	s->line.args[2] = rdx;
