@@ -2,11 +2,11 @@
 /* listener.c: events in, answers out; the two-mode policy; the worker's idle operations; reaping.
  *
  * OVERVIEW
- * Synchronous mode (the default): workers sleep in ppoll on the listener; an answer that wakes a stub is synchronous (the stub
- * runs on this CPU as soon as the worker sleeps). Polling mode: one worker watches the lines of the threads in guest code, and
- * stubs spin for their answers. It starts after a streak of calls of one thread that were answered without blocking, only while
- * there is a CPU for the poller, and ends when calls stop coming, when a sleeping stub has to be woken, or when guest threads
- * fill the CPUs. Entering it, the answered stub is woken asynchronously: a synchronous wake-up would put it on the poller's CPU.
+ * Synchronous mode (the default): workers sleep on the listener (direct.c: in it); an answer that wakes a stub is synchronous (the stub
+ * runs on this CPU as soon as the worker sleeps). Polling mode: one worker, pinned to its CPU, watches the lines of the threads in guest
+ * code; stubs are kept off that CPU and spin for their answers. It starts after a streak of calls of one thread that were answered without
+ * blocking while guests leave a CPU free, or when the calls of all threads come fast enough to pay for one; it ends when calls stop
+ * coming, when a sleeping stub has to be woken, or when it does not pay (docs/performance.md).
  *
  * No lost event: a stub publishes its event, then looks at the polling flag; leaving, the worker drops the flag, then looks at
  * all lines once more. A *wait* for a line that was answered meanwhile is answered at once.
