@@ -656,11 +656,10 @@ static void reset_task(struct task *t, struct exec_state *e)
 	t->have_restart_mask = false;
 }
 
-bool fd_table_shared(struct fd_table *t) __attribute__((weak));
 static void close_on_exec(struct task *t)
 {
 	/* A table that others share stays theirs (unshare_files). */
-	if (fd_table_shared && fd_table_shared(t->fdt)) {
+	if (fd_table_shared(t->fdt)) {
 		struct fd_table *n = fd_table_dup(t->fdt, UINT32_MAX), *old = t->fdt;
 		mutex_lock(&t->lock);
 		t->fdt = n;

@@ -325,22 +325,12 @@ static void account(struct task *t)
 	struct task_usage u;
 	task_usage(t, &u);
 	struct mm_stat st;
-	uint64_t rss = 0;
 	if (t->mm) {
 		mm_stat(t->mm, &st);
-		rss = MAX(st.hiwater_rss, st.rss) / 1024;
+		u.maxrss = MAX(st.hiwater_rss, st.rss) / 1024;
 	}
 	mutex_lock(&t->kernel->tasks.lock);
-	struct task_usage *e = &t->tg->exited;
-	e->utime += u.utime;
-	e->stime += u.stime;
-	e->minflt += u.minflt;
-	e->majflt += u.majflt;
-	e->nvcsw += u.nvcsw;
-	e->nivcsw += u.nivcsw;
-	e->inblock += u.inblock;
-	e->oublock += u.oublock;
-	e->maxrss = MAX(e->maxrss, rss);
+	usage_add(&t->tg->exited, &u);
 	t->accounted = true;
 	mutex_unlock(&t->kernel->tasks.lock);
 }

@@ -235,7 +235,8 @@ long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, co
 void task_exit(struct task *t, int status);
 long task_execve_user(struct task *t, int dfd, const char *name, uaddr_t argv, uaddr_t envp, int flags);
 void task_group_exit(struct task *t, int status); /* exit_group, fatal signals */
-void task_usage(struct task *t, struct task_usage *u); /* one thread so far */
+void usage_add(struct task_usage *to, const struct task_usage *from); /* sums; the larger maxrss */
+void task_usage(struct task *t, struct task_usage *u); /* one thread so far, without maxrss */
 void group_usage(struct thread_group *tg, struct task_usage *u); /* whole process, task_set.lock taken inside */
 
 /* ---- process groups, sessions, ttys ---- */

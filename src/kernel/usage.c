@@ -11,6 +11,19 @@ static ktime_t ticks_to_ktime(struct kernel *k, uint64_t ticks)
 	return tsc && ns > 0 ? (ktime_t)((__uint128_t)ticks * (uint64_t)ns / tsc) : 0;
 }
 
+void usage_add(struct task_usage *to, const struct task_usage *from)
+{
+	to->utime += from->utime;
+	to->stime += from->stime;
+	to->minflt += from->minflt;
+	to->majflt += from->majflt;
+	to->inblock += from->inblock;
+	to->oublock += from->oublock;
+	to->nvcsw += from->nvcsw;
+	to->nivcsw += from->nivcsw;
+	to->maxrss = MAX(to->maxrss, from->maxrss);
+}
+
 void task_usage(struct task *t, struct task_usage *u)
 {
 	memset(u, 0, sizeof(*u));
@@ -34,13 +47,6 @@ void group_usage(struct thread_group *tg, struct task_usage *u)
 		if (t->accounted)
 			continue;
 		task_usage(t, &one);
-		u->utime += one.utime;
-		u->stime += one.stime;
-		u->minflt += one.minflt;
-		u->majflt += one.majflt;
-		u->nvcsw += one.nvcsw;
-		u->nivcsw += one.nivcsw;
-		u->inblock += one.inblock;
-		u->oublock += one.oublock;
+		usage_add(u, &one);
 	}
 }

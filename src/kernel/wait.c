@@ -43,19 +43,6 @@ static void fill(struct wait_request *w, struct task *t, struct task *c, int cod
 	w->r_wstatus = wstatus;
 }
 
-static void usage_add(struct task_usage *to, const struct task_usage *from)
-{
-	to->utime += from->utime;
-	to->stime += from->stime;
-	to->minflt += from->minflt;
-	to->majflt += from->majflt;
-	to->inblock += from->inblock;
-	to->oublock += from->oublock;
-	to->nvcsw += from->nvcsw;
-	to->nivcsw += from->nivcsw;
-	to->maxrss = MAX(to->maxrss, from->maxrss);
-}
-
 /* True when c had something to tell. */
 static bool check_child(struct wait_request *w, struct task *t, struct task *c)
 {
