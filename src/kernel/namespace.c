@@ -158,20 +158,8 @@ long task_setns(struct task *t, struct task *o, uint64_t flags)
 		namespaces_put(&copy);
 		return r;
 	}
-	if (flags & CLONE_NEWNS) {
-		struct path root, cwd, was_root, was_cwd;
-		mount_ns_root(copy.mnt_ns, &root);
-		cwd = root;
-		path_get(&cwd);
-		mutex_lock(&t->fs->lock);
-		was_root = t->fs->root;
-		was_cwd = t->fs->cwd;
-		t->fs->root = root;
-		t->fs->cwd = cwd;
-		mutex_unlock(&t->fs->lock);
-		path_put(&was_root);
-		path_put(&was_cwd);
-	}
+	if (flags & CLONE_NEWNS)
+		fs_context_enter(t->fs, copy.mnt_ns);
 	if (flags & CLONE_NEWIPC)
 		task_exit_sem(t);
 	mutex_lock(&t->lock);

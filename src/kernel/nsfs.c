@@ -256,23 +256,6 @@ static long enter_user_ns(struct task *t, struct user_namespace *u)
 	return 0;
 }
 
-static void enter_mount_root(struct task *t, struct mount_namespace *ns)
-{
-	struct path root, cwd, was_root, was_cwd;
-
-	mount_ns_root(ns, &root);
-	cwd = root;
-	path_get(&cwd);
-	mutex_lock(&t->fs->lock);
-	was_root = t->fs->root;
-	was_cwd = t->fs->cwd;
-	t->fs->root = root;
-	t->fs->cwd = cwd;
-	mutex_unlock(&t->fs->lock);
-	path_put(&was_root);
-	path_put(&was_cwd);
-}
-
 /* Exchange the one pointer: the old namespace is put without locks. */
 static void exchange(struct task *t, void **where, const struct ns_ref *r)
 {
@@ -301,7 +284,7 @@ long task_setns_ref(struct task *t, const struct ns_ref *r, unsigned type)
 		if (refcount_read(&t->fs->ref) > 1)
 			return -EINVAL;
 		exchange(t, (void **)&t->mnt_ns, r);
-		enter_mount_root(t, r->ns);
+		fs_context_enter(t->fs, r->ns);
 		return 0;
 	case CLONE_NEWUTS: exchange(t, (void **)&t->uts, r); return 0;
 	case CLONE_NEWIPC:

@@ -142,4 +142,16 @@ struct file *file_alloc_raw(const struct path *p, unsigned flags);
 struct special_open { int (*open)(struct inode *inode, struct file *f); };
 int special_open(struct inode *inode, struct file *f); /* device nodes and FIFOs */
 
+struct mount_namespace {
+	struct refcount ref;
+	uint64_t ns_ino;
+	struct user_namespace *user_ns; /* counted, may be NULL (root) */
+	/* mount_lock */
+	TAILQ_HEAD(, mount) mounts; /* in the order they were made */
+	struct mount *root;	    /* borrowed: it is in mounts */
+	unsigned nmounts;
+	_Atomic unsigned event; /* counts changes: poll of /proc/PID/mounts */
+	struct wait_queue wait;
+};
+
 #endif

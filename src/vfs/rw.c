@@ -216,6 +216,17 @@ int64_t generic_llseek(struct file *f, int64_t off, int whence)
 
 int64_t noop_llseek(struct file *f, int64_t off, int whence) { return f->pos; }
 
+int64_t cursor_llseek(struct file *f, int64_t off, int whence)
+{
+	if (whence == SEEK_CUR)
+		off += f->pos;
+	else if (whence != SEEK_SET)
+		return -EINVAL;
+	if (off < 0)
+		return -EINVAL;
+	return f->pos = off;
+}
+
 int64_t vfs_llseek(struct file *f, int64_t off, int whence)
 {
 	if (unlikely(f->ops->stream))

@@ -318,6 +318,7 @@ int vfs_set_flags(struct file *f, unsigned flags);	    /* F_SETFL */
 /* A regular file's generic seek and the "always ready" poll */
 int64_t generic_llseek(struct file *f, int64_t off, int whence);
 int64_t noop_llseek(struct file *f, int64_t off, int whence);
+int64_t cursor_llseek(struct file *f, int64_t off, int whence); /* where there is no end to seek from: directories, generated text */
 
 /* ---- descriptor tables ---- */
 struct fd_table; /* counted; shared by CLONE_FILES */
@@ -362,6 +363,7 @@ void fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
 void fs_context_set_root(struct fs_context *fs, const struct path *p); /* counts p */
 void fs_context_set_cwd(struct fs_context *fs, const struct path *p);
+void fs_context_enter(struct fs_context *fs, struct mount_namespace *ns); /* root and working directory: the namespace's root */
 
 /* ---- mounts ---- */
 struct mount_namespace *mount_ns_create(struct super_block *root, unsigned mnt_flags);

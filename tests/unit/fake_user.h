@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fake_user.h: user copies for tests without guests: addresses are this program's own pointers. Included once a test. */
+/* fake_user.h: what tests without guests share: user copies (addresses are this program's own pointers), a fiber to run on. Included once a test. */
 #include "vfs/vfs.h"
 
 int copy_from_user(void *dst, uaddr_t src, size_t n) { memcpy(dst, (void *)src, n); return 0; }
@@ -52,3 +52,18 @@ size_t iov_iter_zero(size_t n, struct iov_iter *it)
 }
 void mm_settle(struct mm *mm);
 void mm_settle(struct mm *mm) { (void)mm; }
+
+/* ---- a test's body runs in world(), the test program's own, on a fiber ---- */
+
+static struct sched *S;
+static void (*body)(void);
+static void world(void *arg);
+
+static void in_world(void (*fn)(void))
+{
+	body = fn;
+	S = sched_create(1);
+	fiber_wake(fiber_create(S, 0, "test", world, NULL));
+	assert_int_equal(sched_run(S), 0);
+	sched_destroy(S);
+}

@@ -18,11 +18,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-static struct sched *S;
 static struct cred *cred;
 static struct fd_table *fdt;
 static struct fs_context *fs;
-static void (*body)(void);
 static int sigpipes;
 
 static void sigpipe(void) { sigpipes++; }
@@ -63,15 +61,6 @@ static void world(void *arg)
 	cred_put(cred);
 	user_ns_put(u);
 	sched_stop(S, 0);
-}
-
-static void in_world(void (*fn)(void))
-{
-	body = fn;
-	S = sched_create(1);
-	fiber_wake(fiber_create(S, 0, "test", world, NULL));
-	assert_int_equal(sched_run(S), 0);
-	sched_destroy(S);
 }
 
 static ssize_t rd(struct file *f, void *b, size_t n)

@@ -38,8 +38,6 @@ void task_will_block(struct task *t) { (void)t; }
 void pid_get(struct pid *p) { (void)p; }
 void pid_put(struct pid *p) { (void)p; }
 
-static struct sched *S;
-static void (*body)(void);
 static struct tty *T;
 static struct file *M, *SL;
 static struct cred *cred;
@@ -111,15 +109,6 @@ static void world(void *arg)
 	user_ns_put(u);
 	sched_stop(S, 0);
 }
-static void in_world(void (*fn)(void))
-{
-	body = fn;
-	S = sched_create(1);
-	fiber_wake(fiber_create(S, 0, "test", world, NULL));
-	assert_int_equal(sched_run(S), 0);
-	sched_destroy(S);
-}
-
 static void canon_body(void)
 {
 	wr(M, "hello");

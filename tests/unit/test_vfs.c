@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "fake_user.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "vfs/locks.h"
 #include "vfs/internal.h"
@@ -16,67 +17,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* ---- user copies: addresses are pointers ---- */
-
-int copy_from_user(void *dst, uaddr_t src, size_t n) { memcpy(dst, (void *)src, n); return 0; }
-int copy_to_user(uaddr_t dst, const void *src, size_t n) { memcpy((void *)dst, src, n); return 0; }
-size_t copy_from_user_partial(void *dst, uaddr_t src, size_t n) { memcpy(dst, (void *)src, n); return n; }
-size_t copy_to_user_partial(uaddr_t dst, const void *src, size_t n) { memcpy((void *)dst, src, n); return n; }
-ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size)
-{
-	size_t n = strnlen((char *)src, size);
-	if (n == size)
-		return -ENAMETOOLONG;
-	memcpy(dst, (char *)src, n + 1);
-	return n;
-}
-void iov_iter_kernel(struct iov_iter *it, void *buf, size_t n)
-{
-	it->kernel = true;
-	it->inline_iov[0] = (struct iovec){ buf, n };
-	it->iov = it->inline_iov;
-	it->nr = 1;
-	it->iov_off = 0;
-	it->count = n;
-	it->heap = NULL;
-}
-void iov_iter_user(struct iov_iter *it, uaddr_t buf, size_t n) { iov_iter_kernel(it, (void *)buf, n); }
-void iov_iter_done(struct iov_iter *it) { (void)it; }
-static void *cur(struct iov_iter *it) { return (char *)it->iov[0].iov_base + it->iov_off; }
-size_t copy_to_iter(const void *src, size_t n, struct iov_iter *it)
-{
-	n = MIN(n, it->count);
-	memcpy(cur(it), src, n);
-	iov_iter_advance(it, n);
-	return n;
-}
-size_t copy_from_iter(void *dst, size_t n, struct iov_iter *it)
-{
-	n = MIN(n, it->count);
-	memcpy(dst, cur(it), n);
-	iov_iter_advance(it, n);
-	return n;
-}
-size_t iov_iter_zero(size_t n, struct iov_iter *it)
-{
-	n = MIN(n, it->count);
-	memset(cur(it), 0, n);
-	iov_iter_advance(it, n);
-	return n;
-}
-void iov_iter_advance(struct iov_iter *it, size_t n) { it->iov_off += n; it->count -= n; }
-void iov_iter_revert(struct iov_iter *it, size_t n, const struct iov_iter *saved) { *it = *saved; (void)n; }
-
-void mm_settle(struct mm *mm) { (void)mm; }
-
 /* ---- a world: a tmpfs as root ---- */
 
-static struct sched *S;
 static struct mount_namespace *ns;
 static struct fs_context *fs;
 static struct cred *root_cred, *user_cred;
 static struct fd_table *fdt;
-static void (*body)(void);
 
 static void set_context(void)
 {
@@ -117,15 +63,6 @@ static void world(void *arg)
 	cred_put(root_cred);
 	cred_put(user_cred);
 	sched_stop(S, 0);
-}
-
-static void in_world(void (*fn)(void))
-{
-	body = fn;
-	S = sched_create(1);
-	fiber_wake(fiber_create(S, 0, "test", world, NULL));
-	assert_int_equal(sched_run(S), 0);
-	sched_destroy(S);
 }
 
 static int opn(const char *name, unsigned flags, uint32_t mode)

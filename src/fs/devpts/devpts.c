@@ -207,18 +207,7 @@ static int devpts_iterate(struct file *f, struct dir_context *c)
 	}
 }
 
-static int64_t devpts_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	return f->pos = off;
-}
-
-static const struct file_ops devpts_dir_ops = { .iterate = devpts_iterate, .llseek = devpts_llseek };
+static const struct file_ops devpts_dir_ops = { .iterate = devpts_iterate, .llseek = cursor_llseek };
 
 static int devpts_dir_open(struct inode *inode, struct file *f)
 {

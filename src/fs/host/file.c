@@ -293,18 +293,6 @@ out:
 	return r;
 }
 
-static int64_t host_dir_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off; /* the host's own cookies: 64-bit hashes on some file systems */
-	return off;
-}
-
 static int host_dir_fsync(struct file *f, bool datasync)
 {
 	int fd, r;
@@ -331,7 +319,7 @@ static void host_dir_release(struct file *f)
 
 static const struct file_ops host_dir_ops = {
 	.iterate = host_iterate,
-	.llseek = host_dir_llseek,
+	.llseek = cursor_llseek,
 	.fsync = host_dir_fsync,
 	.release = host_dir_release,
 };

@@ -229,14 +229,18 @@ static int host_created(struct inode *dir, int dfd, const char *name, uint32_t m
 	return r;
 }
 
+/* The directory's descriptor, for a host call on `name` in it. */
+static int host_dir_get(struct host_inode *hd, const char *name)
+{
+	return name_ok(name) ? host_desc_get(hd, HD_MAIN) : -EINVAL;
+}
+
 static int host_create(struct inode *dir, const char *name, uint32_t mode, struct inode **out)
 {
 	struct host_inode *hd = host_i(dir);
 	int dfd, fd, r;
 
-	if (!name_ok(name))
-		return -EINVAL;
-	dfd = host_desc_get(hd, HD_MAIN);
+	dfd = host_dir_get(hd, name);
 	if (dfd < 0)
 		return dfd;
 	fd = openat(dfd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
@@ -255,12 +259,10 @@ static int host_mknod(struct inode *dir, const char *name, uint32_t mode, uint64
 	struct host_inode *hd = host_i(dir);
 	int dfd, r;
 
-	if (!name_ok(name))
-		return -EINVAL;
 	/* A fifo or socket name on the host means nothing to the host's programs, and device nodes are not ours to make. */
 	if (!S_ISFIFO(mode) && !S_ISSOCK(mode) && !S_ISREG(mode))
 		return -EPERM;
-	dfd = host_desc_get(hd, HD_MAIN);
+	dfd = host_dir_get(hd, name);
 	if (dfd < 0)
 		return dfd;
 	r = mknodat(dfd, name, mode, 0) < 0 ? -errno : host_created(dir, dfd, name, mode, out);
@@ -273,9 +275,7 @@ static int host_mkdir(struct inode *dir, const char *name, uint32_t mode, struct
 	struct host_inode *hd = host_i(dir);
 	int dfd, r;
 
-	if (!name_ok(name))
-		return -EINVAL;
-	dfd = host_desc_get(hd, HD_MAIN);
+	dfd = host_dir_get(hd, name);
 	if (dfd < 0)
 		return dfd;
 	r = mkdirat(dfd, name, mode & 07777) < 0 ? -errno :
@@ -289,9 +289,7 @@ static int host_symlink(struct inode *dir, const char *name, const char *target,
 	struct host_inode *hd = host_i(dir);
 	int dfd, r;
 
-	if (!name_ok(name))
-		return -EINVAL;
-	dfd = host_desc_get(hd, HD_MAIN);
+	dfd = host_dir_get(hd, name);
 	if (dfd < 0)
 		return dfd;
 	r = symlinkat(target, dfd, name) < 0 ? -errno : host_created(dir, dfd, name, 0777, out);
@@ -341,9 +339,7 @@ static int host_remove(struct inode *dir, const char *name, struct inode *target
 	bool keep;
 	int dfd, r;
 
-	if (!name_ok(name))
-		return -EINVAL;
-	dfd = host_desc_get(hd, HD_MAIN);
+	dfd = host_dir_get(hd, name);
 	if (dfd < 0)
 		return dfd;
 	keep = S_ISREG(target->mode) && target->nlink > 1; /* another name may still lead to it */

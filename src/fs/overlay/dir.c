@@ -529,21 +529,9 @@ static int ovl_iterate(struct file *f, struct dir_context *c)
 	return 0;
 }
 
-static int64_t ovl_dir_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
 static int ovl_dir_fsync(struct file *f, bool datasync) { return 0; }
 
-static const struct file_ops ovl_dir_fops = { .iterate = ovl_iterate, .llseek = ovl_dir_llseek, .fsync = ovl_dir_fsync };
+static const struct file_ops ovl_dir_fops = { .iterate = ovl_iterate, .llseek = cursor_llseek, .fsync = ovl_dir_fsync };
 
 int ovl_dir_open(struct inode *inode, struct file *f)
 {

@@ -203,17 +203,6 @@ static void text_release(struct file *f)
 	free(t);
 }
 
-static int64_t text_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	return f->pos = off;
-}
-
 static unsigned text_poll(struct file *f, struct poll_table *pt)
 {
 	struct ptext *t = f->private;
@@ -221,8 +210,8 @@ static unsigned text_poll(struct file *f, struct poll_table *pt)
 	return t->state ? file_pnode(f)->e->poll(t->state, f, pt) : EPOLLERR | EPOLLPRI;
 }
 
-static const struct file_ops poll_text_ops = { .read = text_read, .write = text_write, .llseek = text_llseek, .release = text_release, .poll = text_poll };
-static const struct file_ops text_ops = { .read = text_read, .write = text_write, .llseek = text_llseek, .release = text_release };
+static const struct file_ops poll_text_ops = { .read = text_read, .write = text_write, .llseek = cursor_llseek, .release = text_release, .poll = text_poll };
+static const struct file_ops text_ops = { .read = text_read, .write = text_write, .llseek = cursor_llseek, .release = text_release };
 
 /* ---- directories ---- */
 
@@ -254,7 +243,7 @@ static int dir_iterate(struct file *f, struct dir_context *c)
 	return d->e->iterate ? d->e->iterate(d, c) : 0;
 }
 
-static const struct file_ops dir_ops = { .iterate = dir_iterate, .llseek = text_llseek };
+static const struct file_ops dir_ops = { .iterate = dir_iterate, .llseek = cursor_llseek };
 
 static int pseudo_open(struct inode *i, struct file *f)
 {
