@@ -113,6 +113,7 @@ static void allow_arg(struct program *p, uint32_t nr, unsigned arg, uint32_t mas
 int jail_filter_load(bool host_network, const char **step)
 {
 	static const uint32_t options[] = { PR_SET_TIMERSLACK, PR_SET_NAME, 0x53564d41 /* PR_SET_VMA: names of maps */ };
+	static const uint32_t policies[] = { SCHED_OTHER, SCHED_BATCH };
 	static const uint32_t families[] = { AF_INET, AF_INET6, AF_NETLINK };
 	/* The first two are the hot ones. */
 	static const uint32_t ioctls[] = {
@@ -140,6 +141,7 @@ int jail_filter_load(bool host_network, const char **step)
 	}
 	/* Threads of our own, nothing else. clone3's arguments lie in memory: it looks absent, and libc falls back on clone. */
 	allow_arg(p, SYS_clone, 0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_NEWUSER | CLONE_NEWNS, thread, 1);
+	allow_arg(p, SYS_sched_setscheduler, 1, ~0U, policies, ARRAY_SIZE(policies)); /* of stubs */
 	allow_arg(p, SYS_prctl, 0, ~0U, options, ARRAY_SIZE(options));
 	allow_arg(p, SYS_socket, 0, ~0U, families, ARRAY_SIZE(families));
 	UNLESS(SYS_clone3, 1);

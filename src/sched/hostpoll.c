@@ -113,6 +113,11 @@ void sched_expect_host(void)
 		atomic_store_explicit(&t->sched->expect_host, true, memory_order_relaxed);
 }
 
+bool sched_expects_host(struct sched *s)
+{
+	return atomic_load_explicit(&s->expect_host, memory_order_relaxed) && sched_has_host_waiters(s);
+}
+
 bool sched_has_host_waiters(struct sched *s)
 {
 	return atomic_load_explicit(&s->npolled, memory_order_relaxed) != 0;

@@ -53,6 +53,7 @@ int sched_worker_id(void); /* of the calling worker, or -1 */
 int sched_epoll_fd(struct sched *s);
 int sched_poll_host(struct sched *s);
 int sched_look_at_host(void); /* sched_poll_host() of the running worker's scheduler, if anything is watched */
+bool sched_expects_host(struct sched *s);
 void sched_expect_host(void); /* what was just done makes other descriptors ready: look before sleeping (else the sleep itself tells) */
 bool sched_has_host_waiters(struct sched *s); /* worth looking at the epoll descriptor before sleeping */
 

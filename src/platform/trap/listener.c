@@ -6,7 +6,7 @@
  * runs on this CPU as soon as the worker sleeps). Polling mode: one worker, pinned to its CPU, watches the lines of the threads in guest
  * code; stubs are kept off that CPU and spin for their answers. It starts after a streak of calls of one thread that were answered without
  * blocking while guests leave a CPU free, or when the calls of all threads come fast enough to pay for one; it ends when calls stop
- * coming, when a sleeping stub has to be woken, or when it does not pay (docs/performance.md).
+ * coming, when a sleeping stub has to be woken on a CPU that is likely to be idle, or when it does not pay (docs/performance.md).
  *
  * No lost event: a stub publishes its event, then looks at the polling flag; leaving, the worker drops the flag, then looks at
  * all lines once more. A *wait* for a line that was answered meanwhile is answered at once.
@@ -27,6 +27,7 @@
 #endif
 
 #define POLL_TURNS 2000	 /* turns without an event before it stops */
+#define POLL_FIRST_LOOK 16
 #define POLL_LOOK 256	 /* turns between looks at everything else */
 #define RATE_EVENTS 32
 #define HOT_NS 8000	 /* an event that often: most of the time goes into hand-offs */
@@ -70,11 +71,37 @@ static void stay_here(struct pl_thread *t, bool here)
 	wake_here(t, here);
 }
 
+/* While several stubs share what the poller leaves them, the one that is woken waits until the one that runs sleeps: to push that off
+ * its CPU costs an interrupt there, two switches, and its spinning. */
+static void set_policy(struct pl_thread *t, int policy)
+{
+	if (t->p->batch)
+		syscall(SYS_sched_setscheduler, t->tid, policy, &(struct sched_param){ 0 });
+}
+
 static void place(struct pl_thread *t)
 {
-	if (t->tid)
+	if (t->tid) {
 		confine(t->p, t->tid, -1, t->p->poll_cpu);
+		set_policy(t, SCHED_BATCH);
+	}
 	t->placed = t->tid != 0;
+}
+
+static void unplace(struct pl_thread *t)
+{
+	confine(t->p, t->tid, -1, -1);
+	set_policy(t, SCHED_OTHER);
+	t->placed = false;
+}
+
+/* Does its stub run or spin, or at least stand in a CPU's queue? */
+void set_awake(struct pl_thread *t, bool on)
+{
+	if (t->awake == on)
+		return;
+	t->awake = on;
+	t->p->nawake += on ? 1 : -1;
 }
 
 /* ---- notifications ---- */
@@ -221,6 +248,7 @@ static void answer_locked(struct pl_thread *t)
 	int64_t val = 0;
 
 	t->nid = 0;
+	set_awake(t, true);
 	if (t->hello) {
 		if (t->space->pid == t->tid) { /* a process: it maps its own slots now */
 			val = add_fd_send(t->p, id, t->space->area_fd, -1);
@@ -244,7 +272,8 @@ static void got_wait(struct platform *p, struct pl_thread *t, const struct secco
 	if (t->tid != (pid_t)n->pid)
 		return protocol_error(p, n, "wait for another thread's slot");
 	t->nid = n->id;
-	t->hello = false;
+	t->hello = t->parked = false;
+	set_awake(t, false);
 	if (atomic_load_explicit(&t->phase, memory_order_relaxed) == PH_KERNEL) {
 		if (t->fiber)
 			fiber_wake(t->fiber); /* it may want the notification for a descriptor */
@@ -273,11 +302,11 @@ static void got_hello(struct platform *p, struct pl_thread *t, const struct secc
 			return protocol_error(p, n, "thread of another process");
 		}
 		t->tid = (pid_t)n->pid;
-		/* The mask is its parent's. */
+		/* Mask and policy are its parent's. */
 		if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
 			place(t);
 		else if (p->stats.polls_entered)
-			confine(p, t->tid, -1, -1);
+			unplace(t);
 	} else if (!t->hello) {
 		return protocol_error(p, n, "hello twice");
 	}
@@ -428,10 +457,8 @@ void leave_polling(struct platform *p)
 	p->hot = 0;
 	mutex_lock(&p->lock);
 	for (uint32_t i = 0; i < p->nthreads; i++)
-		if (p->threads[i] && p->threads[i]->placed) {
-			p->threads[i]->placed = false;
-			confine(p, p->threads[i]->tid, -1, -1);
-		}
+		if (p->threads[i] && p->threads[i]->placed)
+			unplace(p->threads[i]);
 	mutex_unlock(&p->lock);
 	confine(p, p->poller, -1, -1);
 	set_sync(p, true);
@@ -445,6 +472,33 @@ static bool polling_pays(struct platform *p, const struct pl_thread *t)
 	return p->hot >= p->hot_needed || (t->streak >= p->streak_needed && p->nactive < p->ncpu);
 }
 
+/* t's call blocks. The last stub in polling mode goes on spinning for its answer, or until another one wants its CPU, which thus does
+ * not fall idle: to wake a thread on an idle CPU costs more than anything else here. */
+void pl_thread_will_block(struct pl_thread *t)
+{
+	struct platform *p = t->p;
+
+	t->streak = t->nsnap = 0;
+	if (t->nid)
+		return;
+	plock(p);
+	if (p->nawake == 1 && t->awake && !p->many_workers && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
+		p->lingering = t;
+	else
+		tell_to_sleep(t);
+	punlock(p);
+}
+
+/* next is about to be answered. */
+static void stop_lingering(struct platform *p, struct pl_thread *next)
+{
+	struct pl_thread *t = p->lingering;
+
+	p->lingering = NULL;
+	if (t != next && !t->nid)
+		tell_to_sleep(t);
+}
+
 /* Publish an answer: the phase becomes GUEST. */
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 {
@@ -454,6 +508,11 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	int send = -1;
 	uint32_t kick;
 
+	if (unlikely(t->parked)) { /* has its notification come? */
+		for (int i = 0; i < 64 && t->parked && listener_ready(p); i++)
+			receive(p);
+		t->parked = false;
+	}
 	if (here)
 		stay_here(t, true);
 	if (ans & ANS_ORDERS && t->norders) {
@@ -485,8 +544,9 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		if (unlikely(polling_pays(p, t)) && !sleeps && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1 | ANS_ORDERS)))
 			enter_polling(p);
 	} else {
-		/* A sleeping stub's CPU is likely to be idle, and to wake it there costs ten times what waking it here does. */
-		if (unlikely(t->nid || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
+		/* If no other stub is awake, a sleeping one's CPU is likely to be idle, and to wake it there costs ten times what waking it
+		 * here does. Else it stands in that CPU's queue until the other one sleeps. */
+		if (unlikely((t->nid && (sleeps || t->hello || p->nawake < p->ncpu - 1)) || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
 			punlock(p);
 			leave_polling(p);
 			plock(p);
@@ -494,6 +554,9 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 			place(t);
 		}
 	}
+	if (unlikely(p->lingering))
+		stop_lingering(p, t);
+	set_awake(t, true);
 	atomic_store(&t->phase, PH_GUEST);
 	/* In one go: a stub that spins on the line takes it back between two stores that are far apart. */
 	kick = atomic_load(&t->kick);
@@ -527,7 +590,7 @@ bool spin_for_event(struct pl_thread *t)
 {
 	struct platform *p = t->p;
 
-	if (p->many_workers || sched_has_runnable())
+	if (p->many_workers || sched_has_runnable() || sched_expects_host(p->sched))
 		return false;
 	for (int i = 0; i < 200 && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL; i++) {
 		/* First, so that the line is left alone while the stub takes it and writes into it. */
@@ -578,7 +641,7 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 			if (scan_active(p))
 				return;
 			__builtin_ia32_pause();
-			if (idle % POLL_LOOK == POLL_LOOK - 1) {
+			if (idle % POLL_LOOK == POLL_LOOK - 1 || idle == POLL_FIRST_LOOK) {
 				if (drain_listener(p) || atomic_load(&p->kicked[worker]) || (deadline != KTIME_MAX && ktime_mono() >= deadline))
 					goto out;
 			}

@@ -32,13 +32,24 @@ static void give_up(struct pl_thread *t, const char *what)
 	mutex_unlock(&t->p->lock);
 }
 
+void tell_to_sleep(struct pl_thread *t)
+{
+	t->parked = true;
+	set_awake(t, false);
+	__atomic_store_n(&t->slot->line.state, SLOT_PARK, __ATOMIC_SEQ_CST);
+}
+
 /* The stub must sleep in a notification (descriptors, or the call blocks). 0 or -EIO. */
 int want_nid(struct pl_thread *t)
 {
 	t->streak = t->p->hot = 0;
 	if (t->nid)
 		return 0;
-	__atomic_store_n(&t->slot->line.state, SLOT_PARK, __ATOMIC_SEQ_CST);
+	plock(t->p);
+	if (t->p->lingering == t)
+		t->p->lingering = NULL;
+	tell_to_sleep(t);
+	punlock(t->p);
 	if (await(t->p, asleep_or_dead, t, ktime_mono() + STUB_PATIENCE)) {
 		give_up(t, "did not come in");
 		return -EIO;
@@ -360,14 +371,6 @@ void pl_thread_kick(struct pl_thread *t)
 }
 
 bool pl_thread_in_guest(struct pl_thread *t) { return atomic_load(&t->phase) == PH_GUEST; }
-
-void pl_thread_will_block(struct pl_thread *t)
-{
-	t->streak = t->p->hot = 0;
-	t->nsnap = 0;
-	if (!t->nid)
-		__atomic_store_n(&t->slot->line.state, SLOT_PARK, __ATOMIC_RELEASE);
-}
 
 /* ---- registers ---- */
 

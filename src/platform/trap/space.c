@@ -162,6 +162,9 @@ static void thread_free(struct pl_thread *t)
 		p->active[t->active_at - 1]->active_at = t->active_at;
 		p->nactive--;
 	}
+	if (p->lingering == t)
+		p->lingering = NULL;
+	set_awake(t, false);
 	record_free_locked(t);
 	last = --s->nthreads == 0;
 	if (last) {

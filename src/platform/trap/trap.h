@@ -51,6 +51,8 @@ struct pl_thread {
 	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
 	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
 
+	bool awake;	      /* counted in platform.nawake */
+	bool parked;	      /* told to sleep, and its notification has not come yet */
 	bool placed;	      /* its host thread is kept off the poller's CPU; platform.lock */
 	_Atomic bool kick;    /* any thread */
 	_Atomic int64_t kicked_at;
@@ -112,6 +114,7 @@ struct platform {
 	struct sched *sched;
 	bool no_patch, fsgsbase, sync_wake;
 	unsigned ncpu;
+	bool batch;	/* stubs may change between SCHED_OTHER and SCHED_BATCH; immutable */
 	cpu_set_t cpus; /* that this process may use; immutable */
 	int listener;
 	int kpage_fd;
@@ -151,6 +154,8 @@ struct platform {
 	uint64_t polled_at_entry;
 	pid_t poller; /* host thread that is pinned to a CPU, while polling */
 	int poll_cpu;
+	uint32_t nawake;	/* stubs that do not sleep; lock */
+	struct pl_thread *lingering; /* blocked, but its stub spins on; one worker only */
 	/* the rate of events: windows of RATE_EVENTS */
 	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
 	ktime_t rate_since;
@@ -192,6 +197,7 @@ struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t 
 int map_slot(struct pl_thread *t);
 
 /* listener.c */
+void set_awake(struct pl_thread *t, bool on);
 void wake_here(struct pl_thread *t, bool here);
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
 bool spin_for_event(struct pl_thread *t);
@@ -221,6 +227,7 @@ void space_hash_locked(struct pl_space *s);
 void pool_fill(void *platform); /* a fiber */
 
 /* run.c */
+void tell_to_sleep(struct pl_thread *t); /* instead of spinning: it comes with a notification */
 int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value); /* one answer that stays in the stub; 0, -EIO dead, or an order's -errno */
 int run_orders(struct pl_thread *t);
 int want_nid(struct pl_thread *t); /* 0 or -EIO */

@@ -355,6 +355,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->hot_needed = 1;
 	atomic_store(&p->watch_deadline, KTIME_MAX);
 	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
+	p->batch = sched_getscheduler(0) == SCHED_OTHER;
 	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	mutex_init(&p->lock, RANK_PLATFORM);
