@@ -3,6 +3,7 @@
 #include "kernel/timer.h"
 #include "kernel/internal.h"
 #include "kernel/signal.h"
+#include "kernel/time_ns.h"
 #include "mm/uaccess.h"
 #include <time.h>
 
@@ -91,17 +92,17 @@ int clock_read(struct task *t, int clock, ktime_t *now)
 		*now = ktime_real();
 		return 0;
 	case CLOCK_MONOTONIC:
-		*now = ktime_mono();
+		*now = ktime_mono() + time_ns_offset(t, clock);
 		return 0;
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
 	case CLOCK_TAI_K:
-		*now = host_clock(clock);
+		*now = host_clock(clock) + time_ns_offset(t, clock);
 		return 0;
 	case CLOCK_BOOTTIME_ALARM:
-		*now = host_clock(CLOCK_BOOTTIME);
+		*now = host_clock(CLOCK_BOOTTIME) + time_ns_offset(t, clock);
 		return 0;
 	}
 	if (!clock_is_cpu(clock))
@@ -149,9 +150,19 @@ int clock_resolution(struct task *t, int clock, ktime_t *res)
 	return 0;
 }
 
-ktime_t clock_to_mono(int clock, ktime_t v)
+ktime_t clock_to_host(struct task *t, int clock, ktime_t v)
+{
+	ktime_t off = time_ns_offset(t, clock);
+
+	/* What lies before the host's clock began is past. */
+	return !off || v >= KTIME_MAX ? v : off > 0 ? (v > off ? v - off : 0) : ktime_add_sat(v, -off);
+}
+
+ktime_t clock_to_mono(struct task *t, int clock, ktime_t v)
 {
 	ktime_t now = ktime_mono(), that;
+
+	v = clock_to_host(t, clock, v);
 
 	switch (clock) {
 	case CLOCK_REALTIME:
@@ -326,7 +337,7 @@ long task_nanosleep(struct task *t, int clock, bool absolute, ktime_t v, uaddr_t
 	ktime_t now;
 
 	if (absolute) {
-		long err = sleep_until(t, clock, cpu ? v : clock_to_mono(clock, v));
+		long err = sleep_until(t, clock, cpu ? v : clock_to_mono(t, clock, v));
 
 		return err == -ETIMEDOUT ? 0 : err == -EINTR ? -ERESTARTNOHAND : err;
 	}

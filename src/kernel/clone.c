@@ -10,6 +10,7 @@
 #include "kernel/namespace.h"
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
+#include "kernel/time_ns.h"
 #include "kernel/user_ns.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
@@ -283,6 +284,8 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	r = namespaces_copy(c, t, a->flags);
 	if (r)
 		goto fail;
+	if (!(a->flags & CLONE_VM))
+		time_ns_enter_children(c);
 	r = reserve(c, t, a);
 	if (r)
 		goto fail;

@@ -4,6 +4,7 @@
  * What the file says is read once into kernel memory and checked there: the file may change meanwhile. Reading comes before the point
  * of no return and gives ENOEXEC and the like; mapping comes after it, and what fails there kills the process. */
 #include "kernel/internal.h"
+#include "kernel/time_ns.h"
 #include <elf.h>
 #include <limits.h>
 #include <sys/auxv.h>
@@ -353,6 +354,8 @@ int elf_load(struct task *t, struct exec_state *e)
 	r = mm_map_vdso(mm);
 	if (r)
 		return r;
+	time_ns_enter_children(t);
+	time_ns_set_vdso(t);
 	r = make_stack(t, e, &prog, interp.bias);
 	if (r)
 		return r;

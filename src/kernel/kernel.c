@@ -5,6 +5,7 @@
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
 #include "kernel/rlimit.h"
+#include "kernel/time_ns.h"
 #include "kernel/tty.h"
 #include <stdio.h>
 #include <sys/random.h>
@@ -48,6 +49,8 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->root_uts = uts_ns_create(k, NULL, k->root_user_ns);
 	k->aio_max_nr = 65536;
 	k->root_ipc = ipc_ns_new(k, k->root_user_ns);
+	k->root_time_ns = time_ns_create(k, NULL, k->root_user_ns);
+	k->root_cgroup_ns = cgroup_ns_create(k, k->root_user_ns);
 	k->hostname = xstrdup(o->hostname ? o->hostname : "bailey");
 	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);
 	strncpy(k->root_uts->domainname, "(none)", sizeof(k->root_uts->domainname) - 1);
@@ -68,6 +71,11 @@ static int first_context(struct kernel *k, struct task *t, const struct process_
 	t->uts = k->root_uts;
 	ipc_ns_get(k->root_ipc);
 	t->ipc_ns = k->root_ipc;
+	time_ns_get(k->root_time_ns);
+	time_ns_get(k->root_time_ns);
+	t->time_ns = t->time_ns_for_children = k->root_time_ns;
+	cgroup_ns_get(k->root_cgroup_ns);
+	t->cgroup_ns = k->root_cgroup_ns;
 	pidns_get(k->tasks.root);
 	t->pid_ns_for_children = k->tasks.root;
 	t->cred = cred_get(o->cred);

@@ -43,6 +43,8 @@ struct kernel {
 	struct user_namespace *root_user_ns;
 	struct uts_namespace *root_uts;
 	struct ipc_namespace *root_ipc;
+	struct time_namespace *root_time_ns;
+	struct cgroup_namespace *root_cgroup_ns;
 	struct mount_namespace *root_mnt_ns;
 	struct thread_group *init; /* the first process; borrowed, task_set.lock */
 	ktime_t boot_time;	   /* ktime_mono at start: CLOCK_BOOTTIME's zero for uptime */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* namespace.c: UTS, IPC, mount and PID namespaces through clone, unshare and setns. What does not exist here (network, cgroup and
- * time namespaces made by guests) answers EINVAL, as a Linux kernel built without it does. */
+/* namespace.c: the namespaces of a task through clone and unshare. Network namespaces made by guests do not exist here: EINVAL, as a
+ * Linux kernel built without them says. */
 #include "kernel/namespace.h"
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
+#include "kernel/time_ns.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
 
-#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUSER)
-#define NS_ALL (NS_HERE | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME)
+#define NS_HERE (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWTIME)
+#define NS_ALL (NS_HERE | CLONE_NEWNET)
 
 void uts_ns_get(struct uts_namespace *u) { refcount_get(&u->ref); }
 
@@ -74,6 +75,20 @@ int namespaces_copy(struct task *c, struct task *t, uint64_t flags)
 		ipc_ns_get(t->ipc_ns);
 		c->ipc_ns = t->ipc_ns;
 	}
+	if (flags & CLONE_NEWCGROUP) {
+		c->cgroup_ns = cgroup_ns_create(t->kernel, owner);
+	} else {
+		cgroup_ns_get(t->cgroup_ns);
+		c->cgroup_ns = t->cgroup_ns;
+	}
+	time_ns_get(t->time_ns);
+	c->time_ns = t->time_ns;
+	if (flags & CLONE_NEWTIME) {
+		c->time_ns_for_children = time_ns_create(t->kernel, t->time_ns_for_children, owner);
+	} else {
+		time_ns_get(t->time_ns_for_children);
+		c->time_ns_for_children = t->time_ns_for_children;
+	}
 	if (!(flags & CLONE_NEWNS)) {
 		mount_ns_get(t->mnt_ns);
 		c->mnt_ns = t->mnt_ns;
@@ -97,6 +112,11 @@ void namespaces_put(struct task *t)
 		ipc_ns_put(t->ipc_ns);
 	if (t->pid_ns_for_children)
 		pidns_put(t->pid_ns_for_children);
+	time_ns_put(t->time_ns);
+	time_ns_put(t->time_ns_for_children);
+	cgroup_ns_put(t->cgroup_ns);
+	t->time_ns = t->time_ns_for_children = NULL;
+	t->cgroup_ns = NULL;
 	t->mnt_ns = NULL;
 	t->uts = NULL;
 	t->ipc_ns = NULL;
@@ -109,62 +129,14 @@ void namespaces_swap(struct task *t, struct task *from, struct task *old)
 	old->uts = t->uts;
 	old->ipc_ns = t->ipc_ns;
 	old->pid_ns_for_children = t->pid_ns_for_children;
+	old->time_ns = t->time_ns;
+	old->time_ns_for_children = t->time_ns_for_children;
+	old->cgroup_ns = t->cgroup_ns;
 	t->mnt_ns = from->mnt_ns;
 	t->uts = from->uts;
 	t->ipc_ns = from->ipc_ns;
 	t->pid_ns_for_children = from->pid_ns_for_children;
-}
-
-/* ---- setns(2) by a pidfd ---- */
-
-static long setns_check_pid(struct task *t, struct pid_namespace *ns)
-{
-	/* Only downwards: a process may not leave the namespace whose number it has. */
-	return pidns_is_ancestor(task_pid_ns(t), ns) ? 0 : -EINVAL;
-}
-
-long task_setns(struct task *t, struct task *o, uint64_t flags)
-{
-	if (!flags || (flags & ~(uint64_t)NS_ALL))
-		return -EINVAL;
-	if (flags & ~(uint64_t)NS_HERE || flags & CLONE_NEWUSER) /* a user namespace: by its own file */
-		return -EINVAL;
-	if (!task_may_access(t, o))
-		return -EPERM;
-	if (!ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
-		return -EPERM;
-	if ((flags & CLONE_NEWNS) && refcount_read(&t->fs->ref) > 1)
-		return -EINVAL;
-	struct task copy = { .kernel = t->kernel }, old = { .kernel = t->kernel };
-	mutex_lock(&o->lock);
-	bool gone = !o->mnt_ns || !o->uts;
-	if (!gone) {
-		copy.mnt_ns = flags & CLONE_NEWNS ? o->mnt_ns : t->mnt_ns;
-		copy.uts = flags & CLONE_NEWUTS ? o->uts : t->uts;
-		copy.ipc_ns = flags & CLONE_NEWIPC ? o->ipc_ns : t->ipc_ns;
-		mount_ns_get(copy.mnt_ns);
-		uts_ns_get(copy.uts);
-		ipc_ns_get(copy.ipc_ns);
-	}
-	mutex_unlock(&o->lock);
-	if (gone)
-		return -ESRCH;
-	mutex_lock(&t->kernel->tasks.lock);
-	copy.pid_ns_for_children = flags & CLONE_NEWPID ? task_pid_ns(o) : t->pid_ns_for_children;
-	pidns_get(copy.pid_ns_for_children);
-	mutex_unlock(&t->kernel->tasks.lock);
-	long r = flags & CLONE_NEWPID ? setns_check_pid(t, copy.pid_ns_for_children) : 0;
-	if (r) {
-		namespaces_put(&copy);
-		return r;
-	}
-	if (flags & CLONE_NEWNS)
-		fs_context_enter(t->fs, copy.mnt_ns);
-	if (flags & CLONE_NEWIPC)
-		task_exit_sem(t);
-	mutex_lock(&t->lock);
-	namespaces_swap(t, &copy, &old);
-	mutex_unlock(&t->lock);
-	namespaces_put(&old);
-	return 0;
+	t->time_ns = from->time_ns;
+	t->time_ns_for_children = from->time_ns_for_children;
+	t->cgroup_ns = from->cgroup_ns;
 }

@@ -7,6 +7,7 @@
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
+#include "kernel/time_ns.h"
 #include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <linux/sched.h>
@@ -25,6 +26,8 @@ static void ns_ref_get(const struct ns_ref *r)
 	case CLONE_NEWIPC: ipc_ns_get(r->ns); break;
 	case CLONE_NEWPID: pidns_get(r->ns); break;
 	case CLONE_NEWUSER: user_ns_get(r->ns); break;
+	case CLONE_NEWTIME: time_ns_get(r->ns); break;
+	case CLONE_NEWCGROUP: cgroup_ns_get(r->ns); break;
 	}
 }
 
@@ -36,6 +39,8 @@ void ns_ref_put(struct ns_ref *r)
 	case CLONE_NEWIPC: ipc_ns_put(r->ns); break;
 	case CLONE_NEWPID: pidns_put(r->ns); break;
 	case CLONE_NEWUSER: user_ns_put(r->ns); break;
+	case CLONE_NEWTIME: time_ns_put(r->ns); break;
+	case CLONE_NEWCGROUP: cgroup_ns_put(r->ns); break;
 	}
 	r->type = 0;
 }
@@ -48,6 +53,8 @@ uint64_t ns_ref_ino(const struct ns_ref *r)
 	case CLONE_NEWIPC: return ((struct ipc_namespace *)r->ns)->ns_ino;
 	case CLONE_NEWPID: return ((struct pid_namespace *)r->ns)->ns_ino;
 	case CLONE_NEWUSER: return ((struct user_namespace *)r->ns)->ns_ino;
+	case CLONE_NEWTIME: return ((struct time_namespace *)r->ns)->ns_ino;
+	case CLONE_NEWCGROUP: return ((struct cgroup_namespace *)r->ns)->ns_ino;
 	default: return NET_INO;
 	}
 }
@@ -60,6 +67,8 @@ const char *ns_ref_name(const struct ns_ref *r)
 	case CLONE_NEWIPC: return "ipc";
 	case CLONE_NEWPID: return "pid";
 	case CLONE_NEWUSER: return "user";
+	case CLONE_NEWTIME: return "time";
+	case CLONE_NEWCGROUP: return "cgroup";
 	default: return "net";
 	}
 }
@@ -72,6 +81,8 @@ static struct user_namespace *owner_of(struct task *t, const struct ns_ref *r)
 	case CLONE_NEWIPC: return ((struct ipc_namespace *)r->ns)->user_ns;
 	case CLONE_NEWPID: return ((struct pid_namespace *)r->ns)->user_ns;
 	case CLONE_NEWUSER: return ((struct user_namespace *)r->ns)->parent;
+	case CLONE_NEWTIME: return ((struct time_namespace *)r->ns)->user_ns;
+	case CLONE_NEWCGROUP: return ((struct cgroup_namespace *)r->ns)->user_ns;
 	default: return t->kernel->root_user_ns;
 	}
 }
@@ -80,7 +91,8 @@ int ns_of_task(struct task *t, enum ns_which which, struct ns_ref *out)
 {
 	static const unsigned types[] = {
 		[NS_MNT] = CLONE_NEWNS, [NS_UTS] = CLONE_NEWUTS, [NS_IPC] = CLONE_NEWIPC, [NS_NET] = CLONE_NEWNET, [NS_PID] = CLONE_NEWPID,
-		[NS_PID_FOR_CHILDREN] = CLONE_NEWPID, [NS_USER] = CLONE_NEWUSER,
+		[NS_PID_FOR_CHILDREN] = CLONE_NEWPID, [NS_USER] = CLONE_NEWUSER, [NS_TIME] = CLONE_NEWTIME,
+		[NS_TIME_FOR_CHILDREN] = CLONE_NEWTIME, [NS_CGROUP] = CLONE_NEWCGROUP,
 	};
 	bool dead;
 
@@ -95,6 +107,9 @@ int ns_of_task(struct task *t, enum ns_which which, struct ns_ref *out)
 	case NS_PID: out->ns = t->pid ? task_pid_ns(t) : NULL; break;
 	case NS_PID_FOR_CHILDREN: out->ns = t->pid_ns_for_children; break;
 	case NS_USER: out->ns = t->cred->user_ns; break;
+	case NS_TIME: out->ns = t->time_ns; break;
+	case NS_TIME_FOR_CHILDREN: out->ns = t->time_ns_for_children; break;
+	case NS_CGROUP: out->ns = t->cgroup_ns; break;
 	}
 	dead |= !out->ns && which != NS_NET;
 	if (!dead)
@@ -152,8 +167,7 @@ static int ns_setattr(struct inode *i, const struct iattr *a)
 	return -EPERM;
 }
 
-/* A new descriptor of a namespace (taken over). */
-static long open_ns(struct ns_ref *r)
+long ns_open_fd(struct ns_ref *r)
 {
 	struct path p;
 	struct file *f;
@@ -185,7 +199,7 @@ static long get_user_ns(struct user_namespace *u)
 	if (!u || !user_ns_visible(u))
 		return -EPERM;
 	user_ns_get(u);
-	return open_ns(&(struct ns_ref){ CLONE_NEWUSER, u });
+	return ns_open_fd(&(struct ns_ref){ CLONE_NEWUSER, u });
 }
 
 static long get_parent(const struct ns_ref *r)
@@ -198,7 +212,7 @@ static long get_parent(const struct ns_ref *r)
 	if (!p || !pidns_is_ancestor(task_pid_ns(current), p))
 		return -EPERM;
 	pidns_get(p);
-	return open_ns(&(struct ns_ref){ CLONE_NEWPID, p });
+	return ns_open_fd(&(struct ns_ref){ CLONE_NEWPID, p });
 }
 
 static long ns_ioctl(struct file *f, unsigned cmd, uint64_t arg)
@@ -226,22 +240,18 @@ static const struct inode_ops ns_inode_ops = { .open = ns_open, .evict = ns_evic
 
 /* ---- setns ---- */
 
-static bool may_enter(struct task *t, struct user_namespace *owner)
+/* Others may run in this process, or in its memory. */
+static bool alone(struct task *t)
 {
-	return ns_capable(t->cred, owner, CAP_SYS_ADMIN) && ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN);
+	guard(mutex)(&t->kernel->tasks.lock);
+	return t->tg->ntasks == 1 && refcount_read(&t->tg->sighand->ref) == 1;
 }
 
-static long enter_user_ns(struct task *t, struct user_namespace *u)
+static long user_ns_cred(struct task *t, struct user_namespace *u, struct cred **out)
 {
 	struct cred *c;
-	bool alone;
 
-	if (u == t->cred->user_ns)
-		return -EINVAL;
-	mutex_lock(&t->kernel->tasks.lock);
-	alone = t->tg->ntasks == 1;
-	mutex_unlock(&t->kernel->tasks.lock);
-	if (!alone || refcount_read(&t->fs->ref) > 1)
+	if (u == t->cred->user_ns || !alone(t) || refcount_read(&t->fs->ref) > 1)
 		return -EINVAL;
 	if (!ns_capable(t->cred, u, CAP_SYS_ADMIN))
 		return -EPERM;
@@ -252,8 +262,43 @@ static long enter_user_ns(struct task *t, struct user_namespace *u)
 	c->securebits = 0;
 	c->inheritable = c->ambient = 0;
 	c->permitted = c->effective = c->bounding = CAP_FULL_SET;
-	task_set_cred(t, c);
+	*out = c;
 	return 0;
+}
+
+/* Where several are entered at once, `into` is the user namespace that t will then be in. */
+static long check_entry(struct task *t, const struct ns_ref *r, struct user_namespace *into)
+{
+	if (r->type == CLONE_NEWTIME && !alone(t))
+		return -EUSERS;
+	if (!ns_capable(t->cred, owner_of(t, r), CAP_SYS_ADMIN) || !ns_capable(t->cred, into, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (r->type == CLONE_NEWNS) {
+		if (!ns_capable(t->cred, into, CAP_SYS_CHROOT))
+			return -EPERM;
+		return refcount_read(&t->fs->ref) > 1 ? -EINVAL : 0;
+	}
+	/* Only downwards: a process may not leave the namespace whose number it has. */
+	if (r->type == CLONE_NEWPID && !pidns_is_ancestor(task_pid_ns(t), r->ns))
+		return -EINVAL;
+	return 0;
+}
+
+static void enter_mount_root(struct task *t, struct mount_namespace *ns)
+{
+	struct path root, cwd, was_root, was_cwd;
+
+	mount_ns_root(ns, &root);
+	cwd = root;
+	path_get(&cwd);
+	mutex_lock(&t->fs->lock);
+	was_root = t->fs->root;
+	was_cwd = t->fs->cwd;
+	t->fs->root = root;
+	t->fs->cwd = cwd;
+	mutex_unlock(&t->fs->lock);
+	path_put(&was_root);
+	path_put(&was_cwd);
 }
 
 /* Exchange the one pointer: the old namespace is put without locks. */
@@ -269,34 +314,79 @@ static void exchange(struct task *t, void **where, const struct ns_ref *r)
 	ns_ref_put(&old);
 }
 
-long task_setns_ref(struct task *t, const struct ns_ref *r, unsigned type)
+static void enter(struct task *t, const struct ns_ref *r)
 {
-	if (type && type != r->type)
-		return -EINVAL;
-	if (r->type == CLONE_NEWUSER)
-		return enter_user_ns(t, r->ns);
-	if (!may_enter(t, owner_of(t, r)))
-		return -EPERM;
 	switch (r->type) {
 	case CLONE_NEWNS:
-		if (!ns_capable(t->cred, t->cred->user_ns, CAP_SYS_CHROOT))
-			return -EPERM;
-		if (refcount_read(&t->fs->ref) > 1)
-			return -EINVAL;
 		exchange(t, (void **)&t->mnt_ns, r);
-		fs_context_enter(t->fs, r->ns);
-		return 0;
-	case CLONE_NEWUTS: exchange(t, (void **)&t->uts, r); return 0;
+		enter_mount_root(t, r->ns);
+		break;
+	case CLONE_NEWUTS: exchange(t, (void **)&t->uts, r); break;
 	case CLONE_NEWIPC:
 		task_exit_sem(t);
 		exchange(t, &t->ipc_ns, r);
-		return 0;
-	case CLONE_NEWPID:
-		/* Only downwards: a process may not leave the namespace whose number it has. */
-		if (!pidns_is_ancestor(task_pid_ns(t), r->ns))
-			return -EINVAL;
-		exchange(t, (void **)&t->pid_ns_for_children, r);
-		return 0;
-	default: return 0; /* the only network namespace */
+		break;
+	case CLONE_NEWPID: exchange(t, (void **)&t->pid_ns_for_children, r); break;
+	case CLONE_NEWCGROUP: exchange(t, (void **)&t->cgroup_ns, r); break;
+	case CLONE_NEWTIME:
+		exchange(t, (void **)&t->time_ns_for_children, r);
+		time_ns_enter_children(t);
+		time_ns_set_vdso(t);
+		break;
+	default: break; /* the only network namespace */
 	}
+}
+
+/* All or nothing; a user namespace comes first. */
+static long enter_all(struct task *t, const struct ns_ref *refs, unsigned n)
+{
+	struct cred *c = NULL;
+	long r = 0;
+
+	for (unsigned i = 0; i < n && !r; i++)
+		r = refs[i].type == CLONE_NEWUSER ? user_ns_cred(t, refs[i].ns, &c) : check_entry(t, &refs[i], c ? c->user_ns : t->cred->user_ns);
+	if (r) {
+		cred_put(c);
+		return r;
+	}
+	if (c)
+		task_set_cred(t, c);
+	for (unsigned i = 0; i < n; i++)
+		enter(t, &refs[i]);
+	return 0;
+}
+
+long task_setns_ref(struct task *t, const struct ns_ref *r, unsigned type)
+{
+	return type && type != r->type ? -EINVAL : enter_all(t, r, 1);
+}
+
+long task_setns(struct task *t, struct task *o, uint64_t flags)
+{
+	static const struct { unsigned flag; enum ns_which which; } all[] = {
+		{ CLONE_NEWUSER, NS_USER }, { CLONE_NEWNS, NS_MNT }, { CLONE_NEWUTS, NS_UTS }, { CLONE_NEWIPC, NS_IPC }, { CLONE_NEWPID, NS_PID },
+		{ CLONE_NEWCGROUP, NS_CGROUP }, { CLONE_NEWNET, NS_NET }, { CLONE_NEWTIME, NS_TIME },
+	};
+	struct ns_ref refs[ARRAY_SIZE(all)];
+	uint64_t known = 0;
+	unsigned n = 0;
+	long r = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+		known |= all[i].flag;
+	if (!flags || (flags & ~known))
+		return -EINVAL;
+	if (!task_may_access(t, o))
+		return -EPERM;
+	for (unsigned i = 0; i < ARRAY_SIZE(all) && !r; i++) {
+		if (!(flags & all[i].flag))
+			continue;
+		r = ns_of_task(o, all[i].which, &refs[n]);
+		n += !r;
+	}
+	if (!r)
+		r = enter_all(t, refs, n);
+	while (n)
+		ns_ref_put(&refs[--n]);
+	return r;
 }

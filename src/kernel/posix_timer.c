@@ -311,7 +311,7 @@ long posix_timer_settime(struct task *t, int id, bool absolute, const struct iti
 	if (!absolute)
 		when = ktime_add_sat(now, when);
 	else if (!on_cpu_time(p))
-		when = clock_to_mono(p->clock, when);
+		when = clock_to_mono(t, p->clock, when);
 	tg_signal_lock(tg);
 	bool was = p->armed && on_cpu_time(p);
 

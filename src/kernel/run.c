@@ -8,6 +8,7 @@
 #include "kernel/internal.h"
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
+#include "kernel/time_ns.h"
 
 /* Once a task and number: programs probe in loops. */
 static void log_missing(struct task *t, uint32_t nr, const struct syscall_row *row)
@@ -269,6 +270,7 @@ static void task_begin(struct task *t)
 	}
 	if (t->start.set_tls)
 		pl_set_fs_base(t->thread, t->start.tls);
+	time_ns_set_vdso(t);
 	if (t->start.child_tid) {
 		int tid = task_tid(t, task_pid_ns(t));
 		(void)put_user(tid, t->start.child_tid); /* as Linux: a bad pointer is not reported */

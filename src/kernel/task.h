@@ -81,6 +81,8 @@ struct task {
 	struct mount_namespace *mnt_ns; /* counted */
 	struct uts_namespace *uts;	/* counted */
 	struct pid_namespace *pid_ns_for_children; /* counted */
+	struct time_namespace *time_ns, *time_ns_for_children; /* counted; the own fiber reads time_ns without the lock */
+	struct cgroup_namespace *cgroup_ns; /* counted */
 	void *ipc_ns, *net_ns;		/* counted by their owners; ipc/ and net/ */
 	char comm[16];
 	uint64_t cpu_mask[16];		/* sched_setaffinity */

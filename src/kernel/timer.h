@@ -13,7 +13,9 @@ enum clock_use { CLOCK_USE_SLEEP, CLOCK_USE_TIMER };
 int clock_usable(struct task *t, int clock, enum clock_use use);
 bool clock_is_cpu(int clock);
 /* A point of a clock that is not a CPU-time clock, on ktime_mono. */
-ktime_t clock_to_mono(int clock, ktime_t v);
+ktime_t clock_to_mono(struct task *t, int clock, ktime_t v);
+/* A point of a clock as t's time namespace has it, as the host has it. */
+ktime_t clock_to_host(struct task *t, int clock, ktime_t v);
 
 /* A CPU-time clock, resolved: whose it is. */
 struct cpu_clock {

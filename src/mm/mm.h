@@ -130,6 +130,8 @@ uaddr_t mm_random_stack_top(struct mm *mm);
 void mm_settle(struct mm *mm);
 /* Map Bailey's vDSO and parameter page: 0 or -errno; layout.vdso is set. */
 int mm_map_vdso(struct mm *mm);
+/* Have the vDSO ask for the time by a call (time namespaces); own fiber. */
+void mm_vdso_no_clocks(struct mm *mm);
 
 /* /proc: calls fn for each VMA in order, map lock held. */
 struct vma_info {

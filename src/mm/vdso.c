@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vdso.c: maps the vDSO's image (src/mm/vdso) and its parameter page into a fresh address space. */
+#include "mm/uaccess.h"
 #include "mm/vdso/params.h"
 #include "mm/vma.h"
 #include "vdso_image.h"
@@ -106,4 +107,25 @@ int mm_map_vdso(struct mm *mm)
 	set_special(mm, base + GUEST_PAGE_SIZE, "[vdso]");
 	mm->layout.vdso = base + GUEST_PAGE_SIZE;
 	return 0;
+}
+
+void mm_vdso_no_clocks(struct mm *mm)
+{
+	uint64_t page = mm->layout.vdso - GUEST_PAGE_SIZE, none = 0;
+	struct vma *v;
+	bool ours;
+
+	_Static_assert(offsetof(struct vdso_params, clock_gettime) == 0, "it is what is written over");
+	if (!mm->layout.vdso)
+		return;
+	mm_lock(mm);
+	v = vma_tree_find(&mm->vmas, page);
+	ours = v && v->start == page && (v->flags & VMA_SPECIAL);
+	mm_unlock(mm);
+	/* The mapping is private: this makes the page its own. */
+	if (!ours || mm_mprotect(mm, page, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE))
+		return;
+	mm_settle(mm);
+	(void)mm_write(mm, page, &none, sizeof(none));
+	(void)mm_mprotect(mm, page, GUEST_PAGE_SIZE, PROT_READ);
 }

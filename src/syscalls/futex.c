@@ -3,6 +3,7 @@
 #include "ipc/futex.h"
 #include "kernel/internal.h"
 #include "kernel/signal.h"
+#include "kernel/timer.h"
 #include "mm/uaccess.h"
 #include "syscalls/proto.h"
 #include <linux/capability.h>
@@ -59,7 +60,7 @@ static int get_deadline(uaddr_t uts, bool relative, bool realtime, ktime_t *dead
 	else if (realtime)
 		*deadline = v == KTIME_MAX ? v : v - (ktime_real() - now);
 	else
-		*deadline = v;
+		*deadline = clock_to_host(current, CLOCK_MONOTONIC, v);
 	return 0;
 }
 

@@ -156,7 +156,7 @@ long sys_pidfd_getfd(struct task *t, const struct syscall_args *a)
 	return r;
 }
 
-/* Only by pidfd: there are no files of namespaces yet (/proc/PID/ns links cannot be opened), so any other descriptor is EINVAL. */
+/* By the file of a namespace or, several at once, by a pidfd. */
 long sys_setns(struct task *t, const struct syscall_args *a)
 {
 	unsigned fflags;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* timerfd.c: timerfd_create(2), timerfd_settime(2), timerfd_gettime(2). */
 #include "fs/anon/timerfd.h"
+#include "kernel/timer.h"
 #include "syscalls/proto.h"
 #include <linux/capability.h>
 #include <sys/timerfd.h>
@@ -49,6 +50,14 @@ long sys_timerfd_settime(struct task *t, const struct syscall_args *a)
 	struct file *f = fd_get_light(t->fdt, (int)a->a[0], &counted);
 	if (!f)
 		return -EBADF;
+	if (flags & TFD_TIMER_ABSTIME) {
+		ktime_t v = timespec_to_ktime(&(struct timespec){ new.value.sec, new.value.nsec }), host = clock_to_host(t, timerfd_clock(f), v);
+
+		if (host != v && v) { /* a point before the host's clock began is past: it is armed all the same */
+			new.value.sec = host / NSEC_PER_SEC;
+			new.value.nsec = host ? host % NSEC_PER_SEC : 1;
+		}
+	}
 	long r = timerfd_set(f, flags, &new, &old);
 	fd_put_light(f, counted);
 	if (!r && a->a[3] && copy_to_user(a->a[3], &old, sizeof(old)))

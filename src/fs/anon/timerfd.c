@@ -147,6 +147,8 @@ static ktime_t to_ktime(int64_t sec, int64_t nsec)
 	return sec >= KTIME_MAX / NSEC_PER_SEC ? KTIME_MAX : sec * NSEC_PER_SEC + nsec;
 }
 
+int timerfd_clock(struct file *f) { return f->ops == &timerfd_ops ? ((struct timerfd *)f->private)->clock : -EINVAL; }
+
 int timerfd_set(struct file *f, int flags, const struct itimerspec_k *new, struct itimerspec_k *old)
 {
 	if (f->ops != &timerfd_ops)

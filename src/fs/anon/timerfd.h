@@ -9,6 +9,7 @@ _Static_assert(sizeof(struct itimerspec_k) == 32, "struct itimerspec");
 
 int timerfd_create_file(struct sched *s, int clock, unsigned flags, struct file **out);
 /* -EINVAL if f is no timerfd; old may be NULL. The values have been checked. */
+int timerfd_clock(struct file *f); /* CLOCK_*, or -EINVAL */
 int timerfd_set(struct file *f, int flags, const struct itimerspec_k *new, struct itimerspec_k *old);
 int timerfd_get(struct file *f, struct itimerspec_k *cur);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kstat.c: /proc/{meminfo,stat,uptime,loadavg,version,filesystems,interrupts,vmstat}. What Bailey does not know is 0. */
 #include "fs/proc/proc_internal.h"
+#include "kernel/time_ns.h"
 #include <stdio.h>
 #include <sys/sysinfo.h>
 
@@ -123,7 +124,7 @@ int proc_show_kstat(struct pnode *n, struct strbuf *b)
 		strbuf_printf(b, "cpu%d %lld 0 %lld %lld 0 0 0 0 0 0\n", i, (long long)(user / cpus / NS_PER_TICK),
 			      (long long)(sys / cpus / NS_PER_TICK), (long long)(idle / cpus / NS_PER_TICK));
 	strbuf_printf(b, "intr 0\nctxt %llu\nbtime %lld\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
-		      (unsigned long long)k->context_switches, (long long)((ktime_real() - up) / NSEC_PER_SEC),
+		      (unsigned long long)k->context_switches, (long long)((ktime_real() - up - time_ns_offset(current, CLOCK_BOOTTIME)) / NSEC_PER_SEC),
 		      (unsigned long long)k->total_forks, running ? running : 1);
 	return 0;
 }
@@ -137,6 +138,7 @@ int proc_show_uptime(struct pnode *n, struct strbuf *b)
 	idle = up * (k->ncpus > 0 ? k->ncpus : 1) - user - sys;
 	if (idle < 0)
 		idle = 0;
+	up += time_ns_offset(current, CLOCK_BOOTTIME);
 	strbuf_printf(b, "%lld.%02lld %lld.%02lld\n", (long long)(up / NSEC_PER_SEC), (long long)(up / 10000000 % 100),
 		      (long long)(idle / NSEC_PER_SEC), (long long)(idle / 10000000 % 100));
 	return 0;

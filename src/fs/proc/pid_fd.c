@@ -288,11 +288,14 @@ static int ns_link(struct pnode *n, struct path *out)
 
 #define NS(n, a) { .name = n, .mode = S_IFLNK | 0777, .readlink = ns_readlink, .get_link = ns_link, .fill = fdinfo_fill, .arg = a }
 const struct pentry proc_ns_table[] = {
+	NS("cgroup", NS_CGROUP),
 	NS("ipc", NS_IPC),
 	NS("mnt", NS_MNT),
 	NS("net", NS_NET),
 	NS("pid", NS_PID),
 	NS("pid_for_children", NS_PID_FOR_CHILDREN),
+	NS("time", NS_TIME),
+	NS("time_for_children", NS_TIME_FOR_CHILDREN),
 	NS("user", NS_USER),
 	NS("uts", NS_UTS),
 	{ 0 },

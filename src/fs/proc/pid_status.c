@@ -2,6 +2,7 @@
 /* pid_status.c: /proc/PID/{stat,statm,status,limits}. Formats: proc(5), Linux fs/proc/array.c. */
 #include "fs/proc/proc_internal.h"
 #include "kernel/seccomp.h"
+#include "kernel/time_ns.h"
 #include "kernel/tty.h"
 #include <stdio.h>
 
@@ -135,7 +136,7 @@ static int show_stat(struct pnode *n, struct strbuf *b, bool whole)
 	termsig = tg->leader == t ? tg->termination_signal : -1;
 	if (permitted)
 		exit_code = t->exit_state >= TASK_EXIT_ZOMBIE ? t->exit_code : 0;
-	start = t->start_time - k->boot_time;
+	start = t->start_time - k->boot_time + time_ns_offset(current, CLOCK_BOOTTIME);
 	strbuf_printf(b, "%d (%.15s) %c %d %d %d %u %d %u ", id.pid, comm, task_state_char(t), id.ppid, id.pgrp, id.sid, id.tty, id.tpgid,
 		      0x400000u | (t->did_exec ? 0 : 0x40u));
 	strbuf_printf(b, "%llu %llu %llu %llu ", (unsigned long long)u.minflt, (unsigned long long)cu.minflt, (unsigned long long)u.majflt,

@@ -4,6 +4,7 @@
 #include "kernel/user_ns.h"
 #include "fs/proc/sysctl_ipc.h"
 #include "kernel/pidfd.h"
+#include "kernel/time_ns.h"
 #include <dirent.h>
 #include <stdio.h>
 
@@ -365,6 +366,21 @@ static int show_timerslack(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
+static int show_timens(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+
+	return t ? time_ns_show_offsets(t, b) : -ESRCH;
+}
+
+static ssize_t write_timens(struct pnode *n, char *s, size_t len)
+{
+	struct task *t __free(task) = pnode_task(n);
+	int r = t ? time_ns_write_offsets(current, t, s) : -ESRCH;
+
+	return r ? r : (ssize_t)len;
+}
+
 static int show_einval(struct pnode *n, struct strbuf *b) { return -EINVAL; } /* no security module */
 
 /* ---- tasks of a process ---- */
@@ -483,6 +499,7 @@ const struct pentry proc_tgid_table[] = {
 	P_FILE("stat", 0444, proc_show_stat, F),
 	P_FILE("mountstats", 0400, show_mountstats, F),
 	{ .name = "coredump_filter", .mode = S_IFREG | 0444, F, .text = "00000033\n" },
+	P_FILE("timens_offsets", 0644, show_timens, F, .write = write_timens),
 	P_FILE("timerslack_ns", 0444, show_timerslack, F),
 	{ 0 },
 };
