@@ -35,8 +35,11 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->syscalls = o->syscalls;
 	mutex_init(&k->tasks.lock, RANK_TASK_SET);
 	k->tasks.max_tasks = o->max_pids;
-	k->boot_time = ktime_mono();
-	k->boot_ticks = __builtin_ia32_rdtsc();
+	struct timespec boot;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	k->start_time = ktime_mono();
+	k->boot_time = k->start_time - timespec_to_ktime(&boot);
+	k->start_ticks = __builtin_ia32_rdtsc();
 	k->memory_limit = o->memory_limit;
 	k->strace = o->strace_fd >= 0;
 	k->strace_fd = o->strace_fd;
@@ -50,6 +53,8 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->aio_max_nr = 65536;
 	k->root_ipc = ipc_ns_new(k, k->root_user_ns);
 	k->root_time_ns = time_ns_create(k, NULL, k->root_user_ns);
+	k->pidfs = nameless_mount("pidfs", 0x50494446);
+	k->nsfs = nameless_mount("nsfs", 0x6e736673);
 	k->root_cgroup_ns = cgroup_ns_create(k, k->root_user_ns);
 	k->hostname = xstrdup(o->hostname ? o->hostname : "bailey");
 	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);

@@ -45,10 +45,12 @@ struct kernel {
 	struct ipc_namespace *root_ipc;
 	struct time_namespace *root_time_ns;
 	struct cgroup_namespace *root_cgroup_ns;
+	struct mount *pidfs, *nsfs; /* what pidfds and namespaces are files of */
 	struct mount_namespace *root_mnt_ns;
 	struct thread_group *init; /* the first process; borrowed, task_set.lock */
-	ktime_t boot_time;	   /* ktime_mono at start: CLOCK_BOOTTIME's zero for uptime */
-	uint64_t boot_ticks;	   /* the TSC then */
+	ktime_t boot_time;	   /* CLOCK_BOOTTIME's zero on ktime_mono */
+	ktime_t start_time;	   /* ktime_mono at start */
+	uint64_t start_ticks;	   /* the TSC then */
 	uint64_t memory_limit;	   /* bytes, 0: none */
 	uint64_t random_boot_id[2];
 	char *hostname;

@@ -127,19 +127,17 @@ int ns_path(struct ns_ref *r, struct path *out)
 	int ret;
 
 	snprintf(name, sizeof(name), "%s:[%llu]", ns_ref_name(r), (unsigned long long)ns_ref_ino(r));
-	ret = anon_file(name, S_IFREG | 0444, &ns_file_ops, NULL, O_RDONLY, &f);
-	if (ret) {
-		ns_ref_put(r);
-		return ret;
-	}
+	struct mount *m = current->kernel->nsfs;
+	struct inode *i = inode_new(nameless_super(m), S_IFREG | 0444, &ns_inode_ops);
 	struct ns_ref *own = new(struct ns_ref);
 	*own = *r;
-	/* Nobody else knows the inode yet. */
-	f->inode->ops = &ns_inode_ops;
-	f->inode->private = own;
-	f->inode->ino = ns_ref_ino(r);
-	f->inode->uid = 0;
-	f->inode->gid = 0;
+	i->private = own;
+	i->ino = ns_ref_ino(r);
+	i->uid = 0;
+	i->gid = 0;
+	ret = nameless_file(m, name, i, &ns_file_ops, NULL, O_RDONLY, &f);
+	if (ret)
+		return ret;
 	*out = f->path;
 	path_get(out);
 	file_put(f);

@@ -5,8 +5,8 @@
 /* The TSC's rate, as it went since the kernel started. */
 static ktime_t ticks_to_ktime(struct kernel *k, uint64_t ticks)
 {
-	uint64_t tsc = __builtin_ia32_rdtsc() - k->boot_ticks;
-	ktime_t ns = ktime_mono() - k->boot_time;
+	uint64_t tsc = __builtin_ia32_rdtsc() - k->start_ticks;
+	ktime_t ns = ktime_mono() - k->start_time;
 
 	return tsc && ns > 0 ? (ktime_t)((__uint128_t)ticks * (uint64_t)ns / tsc) : 0;
 }

@@ -6,11 +6,18 @@
 #include <fcntl.h>
 
 #define PIDFD_THREAD_ O_EXCL
+enum { PIDFD_SELF_THREAD_ = -10000, PIDFD_SELF_THREAD_GROUP_ = -10001 };
 enum { PIDFD_SIGNAL_THREAD_ = 1, PIDFD_SIGNAL_THREAD_GROUP_ = 2, PIDFD_SIGNAL_PROCESS_GROUP_ = 4 };
 
 /* The process behind a descriptor: of pidfd_open, or a directory /proc/PID. Counted. */
 static struct pid *pid_from_fd(struct task *t, int fd, unsigned *flags)
 {
+	if (fd == PIDFD_SELF_THREAD_ || fd == PIDFD_SELF_THREAD_GROUP_) {
+		struct pid *self = fd == PIDFD_SELF_THREAD_ ? t->pid : t->tg->pid;
+		*flags = fd == PIDFD_SELF_THREAD_ ? PIDFD_THREAD_ : 0;
+		pid_get(self);
+		return self;
+	}
 	__free(file) struct file *f = fd_get(t->fdt, fd);
 	if (!f)
 		return NULL;

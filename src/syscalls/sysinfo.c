@@ -93,7 +93,7 @@ long sys_sysinfo(struct task *t, const struct syscall_args *a)
 	if (sysinfo(&host) < 0)
 		return -EAGAIN;
 	memset(&si, 0, sizeof(si));
-	si.uptime = (ktime_mono() - k->boot_time + time_ns_offset(t, CLOCK_BOOTTIME)) / NSEC_PER_SEC;
+	si.uptime = (ktime_mono() - k->boot_time + time_ns_offset(t, CLOCK_BOOTTIME) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 	si.mem_unit = host.mem_unit;
 	si.totalram = host.totalram;
 	si.freeram = host.freeram;

@@ -80,17 +80,26 @@ void file_put(struct file *f)
 static struct mutex anon_lock = { .rank = RANK_MOUNT };
 static _Atomic(struct mount *) anon_mnt; /* made once, never freed: it holds no guest state */
 
-static int anon_statfs(struct super_block *sb, struct statfs *st);
-static const struct super_ops anon_super_ops = { .statfs = anon_statfs };
 static const struct inode_ops anon_inode_ops = { 0 };
 
 #include <sys/vfs.h>
-static int anon_statfs(struct super_block *sb, struct statfs *st)
+static int nameless_statfs(struct super_block *sb, struct statfs *st)
 {
-	st->f_type = 0x09041934; /* ANON_INODE_FS_MAGIC */
+	st->f_type = sb->magic;
 	st->f_bsize = 4096;
 	st->f_namelen = NAME_MAX_;
 	return 0;
+}
+
+struct mount *nameless_mount(const char *type, uint32_t magic)
+{
+	static const struct super_ops ops = { .statfs = nameless_statfs };
+	struct super_block *sb = super_new(NULL, type, &ops);
+
+	sb->magic = magic;
+	sb->root = inode_new(sb, S_IFDIR | 0555, &anon_inode_ops);
+	sb->root_dentry = d_make_root(sb);
+	return mount_alloc(sb, sb->root_dentry, 0);
 }
 
 struct mount *anon_mount(void)
@@ -98,24 +107,21 @@ struct mount *anon_mount(void)
 	struct mount *m = atomic_load_explicit(&anon_mnt, memory_order_acquire);
 	if (likely(m))
 		return m;
-	struct super_block *sb = super_new(NULL, "anon_inodefs", &anon_super_ops);
-	sb->magic = 0x09041934;
-	sb->root = inode_new(sb, S_IFDIR | 0555, &anon_inode_ops);
-	sb->root_dentry = d_make_root(sb);
-	m = mount_alloc(sb, sb->root_dentry, 0);
+	m = nameless_mount("anon_inodefs", 0x09041934 /* ANON_INODE_FS_MAGIC */);
 	guard(mutex)(&anon_lock);
 	if (!anon_mnt)
 		atomic_store_explicit(&anon_mnt, m, memory_order_release);
 	return anon_mnt; /* the loser of a race leaks one empty super block, once */
 }
 
-int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void *private, unsigned flags, struct file **out)
-{
-	struct path p = { .mnt = anon_mount() };
-	struct super_block *sb = p.mnt->sb;
-	struct inode *inode = inode_new(sb, mode, &anon_inode_ops);
+struct super_block *nameless_super(struct mount *m) { return m->sb; }
 
-	p.dentry = d_alloc(sb, NULL, name, strlen(name));
+int nameless_file(struct mount *m, const char *name, struct inode *inode, const struct file_ops *ops, void *private, unsigned flags,
+		  struct file **out)
+{
+	struct path p = { .mnt = m };
+
+	p.dentry = d_alloc(m->sb, NULL, name, strlen(name));
 	p.dentry->anon = true;
 	p.dentry->inode = inode;
 	mnt_get(p.mnt);
@@ -127,11 +133,20 @@ int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void 
 	return 0;
 }
 
+int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void *private, unsigned flags, struct file **out)
+{
+	struct mount *m = anon_mount();
+
+	return nameless_file(m, name, inode_new(m->sb, mode, &anon_inode_ops), ops, private, flags, out);
+}
+
 void path_get(const struct path *p)
 {
 	mnt_get(p->mnt);
 	dget(p->dentry);
 }
+
+struct inode *path_inode(const struct path *p) { return p->dentry->inode; }
 
 void path_put(struct path *p)
 {

@@ -24,6 +24,7 @@ struct statfs;
 struct path { struct mount *mnt; struct dentry *dentry; };
 void path_get(const struct path *p);
 void path_put(struct path *p);
+struct inode *path_inode(const struct path *p); /* borrowed */
 DEFINE_FREE(path, struct path, path_put(&_p));
 
 /* ---- inodes ---- */
@@ -281,6 +282,11 @@ void file_get(struct file *f);
 void file_put(struct file *f); /* may park in release */
 DEFINE_FREE(file, struct file *, if (_p) file_put(_p));
 /* Files without a name in a tree ("anon_inode:[eventfd]", "pipe:[12]", "socket:[12]"): own inode on the anon super block. 0 or -errno. */
+/* A file system of its own for files without a name (pidfs, nsfs), and a file there with this inode (taken over). */
+struct mount *nameless_mount(const char *type, uint32_t magic);
+struct super_block *nameless_super(struct mount *m);
+int nameless_file(struct mount *m, const char *name, struct inode *inode, const struct file_ops *ops, void *private, unsigned flags,
+		  struct file **out);
 int anon_file(const char *name, uint32_t mode, const struct file_ops *ops, void *private, unsigned flags, struct file **out);
 /* For /proc/self/fd: the link text. Bytes or -errno. */
 ssize_t file_d_path(struct file *f, char *buf, size_t size);
