@@ -596,6 +596,7 @@ static void switch_space(struct task *t, struct exec_state *e)
 {
 	struct pl_thread *old_thread = t->thread;
 	struct mm *old_mm = t->mm;
+	task_recall_mask(t); /* before others find the new thread here */
 	mutex_lock(&t->lock);
 	if (old_thread)
 		t->past_utime += pl_thread_cpu_time(old_thread);

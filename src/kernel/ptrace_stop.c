@@ -69,8 +69,9 @@ int ptrace_stop(struct task *t, int code, int why, uint64_t message, const sigin
 	/* Whoever looks at it now must find what its calls did, its own code, and registers without our trap flag. */
 	if (t->mm)
 		mm_settle(t->mm);
-	task_take_actions(t);
+	task_take_lent(t);
 	task_recall_actions(t);
+	task_recall_mask(t);
 	if (t->thread)
 		platform_patch_undo(t->thread);
 	ptrace_step_clear(t);

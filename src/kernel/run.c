@@ -122,8 +122,8 @@ static const struct run_state *app(struct task *t)
 		if (likely(ev->kind == PL_SYSCALL)) {
 			uint32_t nr = ev->nr;
 			int64_t r;
-			if (unlikely(ev->actions))
-				task_take_actions(t);
+			if (unlikely(ev->lent))
+				task_take_lent(t);
 			if (unlikely(ev->compat))
 				return compat_call(t);
 			t->syscall_nr = nr;
@@ -157,8 +157,7 @@ static const struct run_state *app(struct task *t)
 			}
 			return &run_interrupt;
 		}
-		if (t->actions_lent)
-			task_take_actions(t);
+		task_take_lent(t);
 		switch (ev->kind) {
 		case PL_FAULT: {
 			const struct run_state *next = guest_fault(t);
@@ -169,6 +168,10 @@ static const struct run_state *app(struct task *t)
 		case PL_KICK:
 			t->nivcsw++;
 			return &run_interrupt;
+		case PL_FRAME:
+			if (sigframe_failed(t))
+				return &run_interrupt;
+			break;
 		case PL_ORDER:
 			/* The call that queued the order has its result already: it is replaced. */
 			mm_order_failed(t->mm, ev->order_index, ev->order_error);

@@ -193,8 +193,9 @@ long seccomp_set_strict(struct task *t)
 		r = -EINVAL;
 	else
 		t->seccomp_mode = SECCOMP_MODE_STRICT;
+	task_recall_mask_locked(t); /* the stub answers nothing that a filter has to see */
 	signal_unlock(t);
-	task_recall_actions(t); /* the stub answers nothing that a filter has to see */
+	task_recall_actions(t);
 	return r;
 }
 
@@ -236,6 +237,7 @@ static void tsync(struct task *t, struct seccomp_filter **gone, unsigned *ngone)
 			o->no_new_privs = true;
 		atomic_thread_fence(memory_order_release);
 		WRITE_ONCE(o->seccomp_mode, SECCOMP_MODE_FILTER);
+		task_mask_asks_locked(o);
 	}
 }
 
@@ -291,6 +293,7 @@ static long attach(struct task *t, unsigned flags, struct seccomp_filter *f, str
 	t->seccomp = f;
 	t->seccomp_mode = SECCOMP_MODE_FILTER;
 	task_recall_actions(t);
+	task_recall_mask_locked(t);
 	if (flags & SECCOMP_FILTER_FLAG_TSYNC)
 		tsync(t, gone, ngone);
 	return 0;

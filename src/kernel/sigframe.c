@@ -6,8 +6,10 @@
  *           struct rt_sigframe: return address (the restorer), ucontext, siginfo
  *   rsp ->  so that rsp % 16 == 8, as behind a call
  *
- * The whole frame is built in kernel memory and goes out in one copy; it comes back in one copy too. Unwinders, Go and Java read
- * it, and hostile guests write it: nothing in it is used before pl_set_regs() or pl_set_xsave() has sanitised it.
+ * What is not FP state is built in kernel memory and travels with the answer; the stub writes it, and saves and loads the FP state where the
+ * frame has it, without the kernel process seeing any of that. A frame that cannot be written is noticed before the handler runs: then all is
+ * put back as it was before (sigframe_fault). Unwinders, Go and Java read frames, and hostile guests write them: what comes back is
+ * sanitised by pl_set_regs(), and FP state by the CPU.
  */
 #include "kernel/internal.h"
 #include "kernel/signal.h"
@@ -45,55 +47,27 @@ enum { UC_FP_XSTATE_K = 1, UC_SIGCONTEXT_SS_K = 2, UC_STRICT_RESTORE_SS_K = 4 };
 #define EFLAGS_TF 0x100ULL
 #define EFLAGS_DF 0x400ULL
 #define EFLAGS_RF 0x10000ULL
-#define FP_MAGIC1 0x46505853U
-#define FP_MAGIC2 0x46505845U
-#define FXSAVE_SIZE 512
 
-/* The scratch memory of a task: the clean FP state that a handler starts with, and room for one frame. */
+/* What the last answer's frame needs if it fails. */
 struct sig_scratch {
-	size_t xsize;
-	uint8_t *init_fp;
-	uint8_t frame[] __attribute__((aligned(16)));
+	bool put;		/* a frame was written; else the FP state of one loaded */
+	uaddr_t at, fp;
+	size_t len;
+	struct pl_regs regs;	/* put: before */
+	sigset_k blocked;
+	bool have_restart_mask;
+	int sig;
+	struct stack_k sas;
 };
-
-static void fp_software_bytes(struct task *t, uint8_t *fp, size_t size)
-{
-	struct { uint32_t magic1, extended_size; uint64_t xfeatures; uint32_t xstate_size, pad[7]; } sw = {
-		.magic1 = FP_MAGIC1, .extended_size = size, .xfeatures = pl_xfeatures(t->kernel->platform), .xstate_size = size - 4,
-	};
-	uint32_t magic2 = FP_MAGIC2;
-
-	memcpy(fp + 464, &sw, sizeof(sw));
-	memcpy(fp + size - 4, &magic2, 4);
-}
 
 /* From the frame's start to its FP area: what the two alignments always leave between them. */
 #define FP_OFFSET (ALIGN_UP(sizeof(struct rt_sigframe_k), 16UL) + 8)
 
-static size_t frame_room(size_t xsize)
-{
-	return FP_OFFSET + xsize;
-}
-
 static struct sig_scratch *scratch_get(struct task *t)
 {
-	struct sig_scratch *s = t->sig_scratch;
-
-	if (likely(s))
-		return s;
-	size_t xsize = pl_xsave_size(t->kernel->platform);
-	size_t room = ALIGN_UP(frame_room(xsize), (size_t)64);
-
-	s = xzalloc(sizeof(*s) + room + xsize);
-	s->xsize = xsize;
-	s->init_fp = s->frame + room;
-	/* FCW and MXCSR as after FNINIT; no component is marked as in use. */
-	*(uint16_t *)(void *)s->init_fp = 0x37f;
-	*(uint32_t *)(void *)(s->init_fp + 24) = 0x1f80;
-	if (xsize > FXSAVE_SIZE + 64)
-		fp_software_bytes(t, s->init_fp, xsize);
-	t->sig_scratch = s;
-	return s;
+	if (unlikely(!t->sig_scratch))
+		t->sig_scratch = xzalloc(sizeof(struct sig_scratch));
+	return t->sig_scratch;
 }
 
 /* ---- the alternate stack ---- */
@@ -116,6 +90,15 @@ static int sas_ss_flags(struct task *t, uint64_t sp)
 	return on_sig_stack(t, sp) ? SS_ONSTACK : 0;
 }
 
+static void set_stack(struct task *t, uint64_t sp, uint64_t size, uint32_t flags)
+{
+	t->sas_ss_sp = sp;
+	t->sas_ss_size = size;
+	t->sas_ss_flags = flags;
+	if (t->mask_lent)
+		pl_mask_sas(t->thread, sp, size, flags);
+}
+
 int task_sigaltstack(struct task *t, const struct stack_k *ss, struct stack_k *old, uint64_t sp, uint64_t min_size)
 {
 	if (old)
@@ -136,9 +119,7 @@ int task_sigaltstack(struct task *t, const struct stack_k *ss, struct stack_k *o
 		start = size = 0;
 	else if (size < min_size)
 		return -ENOMEM;
-	t->sas_ss_sp = start;
-	t->sas_ss_size = size;
-	t->sas_ss_flags = ss->ss_flags;
+	set_stack(t, start, size, (uint32_t)ss->ss_flags);
 	return 0;
 }
 
@@ -160,7 +141,7 @@ static void fill_context(struct sigcontext_k *sc, struct task *t, const struct p
 int sigframe_setup(struct task *t, struct pl_regs *r, const struct sigaction_k *ka, const siginfo_k *info, sigset_k mask)
 {
 	struct sig_scratch *s = scratch_get(t);
-	struct rt_sigframe_k *f = (void *)s->frame;
+	struct rt_sigframe_k f;
 	uint64_t sp = r->rsp - RED_ZONE, fp;
 	bool nested = on_sig_stack(t, r->rsp), entering = false;
 
@@ -170,39 +151,39 @@ int sigframe_setup(struct task *t, struct pl_regs *r, const struct sigaction_k *
 		sp = t->sas_ss_sp + t->sas_ss_size;
 		entering = true;
 	}
-	fp = ALIGN_DOWN(sp - s->xsize, 64UL);
+	fp = ALIGN_DOWN(sp - pl_xsave_size(t->kernel->platform), 64UL);
 	sp = fp - FP_OFFSET;
 	/* An alternate stack that is too small must not be run over. */
 	if ((nested || entering) && !range_holds(t, sp))
 		return -EFAULT;
-	if (sp >= PL_TASK_SIZE || fp >= PL_TASK_SIZE)
+	if (sp >= PL_TASK_SIZE || fp >= PL_TASK_SIZE - pl_xsave_size(t->kernel->platform))
 		return -EFAULT;
 
-	memset(f, 0, FP_OFFSET);
-	f->pretcode = ka->restorer;
-	f->uc.uc_flags = UC_FP_XSTATE_K | UC_SIGCONTEXT_SS_K | UC_STRICT_RESTORE_SS_K;
-	f->uc.uc_stack = (struct stack_k){ .ss_sp = t->sas_ss_sp, .ss_flags = t->sas_ss_flags, .ss_size = t->sas_ss_size };
-	fill_context(&f->uc.mc, t, r);
-	f->uc.mc.oldmask = mask;
-	f->uc.mc.fpstate = fp;
-	f->uc.sigmask = mask;
-	f->info = *info;
-	f->info.pad0 = 0;
-	int n = pl_get_xsave(t->thread, s->frame + FP_OFFSET, s->xsize);
+	/* What the interrupted call mapped must be there. */
+	mm_settle(t->mm);
+	memset(&f, 0, sizeof(f));
+	f.pretcode = ka->restorer;
+	f.uc.uc_flags = UC_FP_XSTATE_K | UC_SIGCONTEXT_SS_K | UC_STRICT_RESTORE_SS_K;
+	f.uc.uc_stack = (struct stack_k){ .ss_sp = t->sas_ss_sp, .ss_flags = t->sas_ss_flags, .ss_size = t->sas_ss_size };
+	fill_context(&f.uc.mc, t, r);
+	f.uc.mc.oldmask = mask;
+	f.uc.mc.fpstate = fp;
+	f.uc.sigmask = mask;
+	f.info = *info;
+	f.info.pad0 = 0;
+	s->put = true;
+	s->at = sp;
+	s->fp = fp;
+	s->len = ka->flags & SA_SIGINFO ? sizeof(f) : offsetof(struct rt_sigframe_k, info);
+	s->regs = *r;
+	s->blocked = t->blocked;
+	s->have_restart_mask = t->have_restart_mask;
+	s->sig = info->si_signo;
+	s->sas = f.uc.uc_stack;
+	pl_frame_put(t->thread, sp, &f, s->len, fp);
 
-	if (n < 0)
-		return n;
-	/* Written at once where another thread may take the page away before the answer: a frame that is not there must be noticed now. */
-	if (t->mm_shared ? mm_write(t->mm, sp, s->frame, frame_room(s->xsize)) != frame_room(s->xsize)
-			 : copy_to_user(sp, s->frame, frame_room(s->xsize)))
-		return -EFAULT;
-	/* The handler starts with a clean FP unit, as on Linux. */
-	pl_set_xsave(t->thread, s->init_fp, s->xsize);
-
-	if (t->sas_ss_flags & SS_AUTODISARM_K) {
-		t->sas_ss_sp = t->sas_ss_size = 0;
-		t->sas_ss_flags = SS_DISABLE;
-	}
+	if (t->sas_ss_flags & SS_AUTODISARM_K)
+		set_stack(t, 0, 0, SS_DISABLE);
 	r->rdi = info->si_signo;
 	r->rax = 0;
 	r->rsi = sp + offsetof(struct rt_sigframe_k, info);
@@ -213,6 +194,69 @@ int sigframe_setup(struct task *t, struct pl_regs *r, const struct sigaction_k *
 	r->ss = USER_DS;
 	r->eflags &= ~(EFLAGS_DF | EFLAGS_RF | EFLAGS_TF);
 	return 0;
+}
+
+/* No frame for sig: SIGSEGV, and if it was that, not to a handler: it would have the same stack. */
+void sigframe_refused(struct task *t, int sig)
+{
+	siginfo_k segv = { .si_signo = SIGSEGV, .si_code = SI_KERNEL };
+
+	if (sig == SIGSEGV) {
+		signal_lock(t);
+		t->tg->sighand->action[SIGSEGV].handler = 0;
+		task_recall_actions(t);
+		signal_unlock(t);
+	}
+	task_force_signal(t, &segv);
+}
+
+/* The stub met a fault in a frame. True: a fault like any other, which is repaired: once more. False: SIGSEGV was sent. */
+static bool sigframe_fault(struct task *t)
+{
+	struct sig_scratch *s = scratch_get(t);
+	struct pl_fault f;
+	struct pl_regs r;
+	int code;
+
+	pl_frame_fault(t->thread, &f);
+	if (f.trapno == 14 && mm_fault(t->mm, f.addr, f.err, &code)) {
+		if (s->put)
+			pl_frame_put(t->thread, s->at, NULL, s->len, s->fp);
+		else
+			pl_frame_fp(t->thread, s->fp);
+		return true;
+	}
+	log_debug("task %d (%s): bad signal frame at %#lx", task_tid(t, task_pid_ns(t)), t->comm, (unsigned long)s->at);
+	set_stack(t, s->sas.ss_sp, s->sas.ss_size, (uint32_t)s->sas.ss_flags);
+	t->syscall_nr = -1;
+	if (s->put) {
+		t->have_restart_mask = s->have_restart_mask;
+		task_set_blocked(t, s->blocked);
+		pl_set_regs(t->thread, &s->regs);
+		sigframe_refused(t, s->sig);
+	} else {
+		pl_get_regs(t->thread, &r);
+		r.rax = 0;
+		pl_set_regs(t->thread, &r);
+		sigframe_refused(t, 0);
+	}
+	return false;
+}
+
+bool sigframe_failed(struct task *t) { return !sigframe_fault(t); }
+
+bool sigframe_flush(struct task *t)
+{
+	int err;
+
+	while (pl_frame_waits(t->thread)) {
+		err = pl_frame_flush(t->thread);
+		if (err == -EFAULT && !sigframe_fault(t))
+			return false;
+		if (err && err != -EFAULT)
+			break; /* the stub is dead, which the next run will find */
+	}
+	return true;
 }
 
 /* ---- rt_sigreturn ---- */
@@ -233,74 +277,42 @@ static void restore_context(struct pl_regs *r, const struct sigcontext_k *sc)
 	r->orig_rax = -1ULL;
 }
 
-/* fp: at most n bytes of the guest's FP area, at least FXSAVE_SIZE. */
-static int restore_fp(struct task *t, struct sig_scratch *s, uint8_t *fp, size_t n)
-{
-	uint32_t magic1, magic2 = 0;
-
-	memcpy(&magic1, fp + 464, 4);
-	if (n >= s->xsize)
-		memcpy(&magic2, fp + s->xsize - 4, 4);
-	if (magic1 == FP_MAGIC1 && magic2 == FP_MAGIC2)
-		return pl_set_xsave(t->thread, fp, s->xsize);
-	/* A frame without (or with another) extended area: x87 and SSE from it, the rest clean. */
-	uint8_t *buf = s->frame;
-
-	memmove(buf, fp, FXSAVE_SIZE);
-	memset(buf + FXSAVE_SIZE, 0, s->xsize - FXSAVE_SIZE);
-	if (s->xsize > FXSAVE_SIZE + 64) {
-		uint64_t bv = 3;
-
-		fp_software_bytes(t, buf, s->xsize);
-		memcpy(buf + FXSAVE_SIZE, &bv, 8);
-	}
-	return pl_set_xsave(t->thread, buf, s->xsize);
-}
-
 static long bad_frame(struct task *t, uint64_t at)
 {
-	siginfo_k info = { .si_signo = SIGSEGV, .si_code = SI_KERNEL };
-
 	log_debug("task %d (%s): bad signal frame at %#lx", task_tid(t, task_pid_ns(t)), t->comm, (unsigned long)at);
 	t->syscall_nr = -1;
-	task_force_signal(t, &info);
+	sigframe_refused(t, 0);
 	return 0;
 }
 
 long sigframe_return(struct task *t)
 {
 	struct sig_scratch *s = scratch_get(t);
-	struct rt_sigframe_k *f = (void *)s->frame;
+	struct ucontext_k uc;
 	struct pl_regs r;
 
 	pl_get_regs(t->thread, &r);
 	uint64_t at = r.rsp - 8; /* the restorer's address has been popped */
-	size_t got = copy_from_user_partial(s->frame, at, frame_room(s->xsize));
 
-	if (got < sizeof(*f))
+	/* The stub sent it along. */
+	if (at >= PL_TASK_SIZE - sizeof(struct rt_sigframe_k) || get_user(uc, r.rsp))
 		return bad_frame(t, at);
-	uint64_t fpaddr = f->uc.mc.fpstate;
-	sigset_k mask = f->uc.sigmask;
-	struct stack_k ss = f->uc.uc_stack;
-
-	restore_context(&r, &f->uc.mc);
-	task_set_blocked(t, mask);
-	int err = 0;
-
-	if (!fpaddr) {
-		err = pl_set_xsave(t->thread, s->init_fp, s->xsize);
-	} else if (fpaddr >= at && fpaddr - at <= got && got - (fpaddr - at) >= s->xsize) {
-		err = restore_fp(t, s, s->frame + (fpaddr - at), s->xsize);
-	} else {
-		/* Not where we put it: a frame that the guest made or moved. f is not used any more. */
-		got = copy_from_user_partial(s->frame, fpaddr, s->xsize);
-		err = got < FXSAVE_SIZE ? -EFAULT : restore_fp(t, s, s->frame, got);
+	restore_context(&r, &uc.mc);
+	task_set_blocked(t, uc.sigmask);
+	if (uc.mc.fpstate > PL_TASK_SIZE - pl_xsave_size(t->kernel->platform)) {
+		r.rax = 0;
+		pl_set_regs(t->thread, &r);
+		return bad_frame(t, at);
 	}
-	if (err < 0)
-		return bad_frame(t, at);
+	*s = (struct sig_scratch){ .at = at, .fp = uc.mc.fpstate,
+				   .sas = { .ss_sp = t->sas_ss_sp, .ss_flags = (int)t->sas_ss_flags, .ss_size = t->sas_ss_size } };
+	pl_frame_fp(t->thread, uc.mc.fpstate);
 	/* Errors of a bad uc_stack do not matter, as on Linux. */
-	task_sigaltstack(t, &ss, NULL, r.rsp, MINSIGSTKSZ_K);
+	task_sigaltstack(t, &uc.uc_stack, NULL, r.rsp, MINSIGSTKSZ_K);
 	pl_set_regs(t->thread, &r);
 	t->syscall_nr = -1; /* rax is the guest's own: never a restart code */
+	if (unlikely(t->ptrace) && !sigframe_flush(t))
+		return 0;
+	task_lend_mask(t);
 	return r.rax;
 }

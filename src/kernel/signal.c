@@ -87,6 +87,81 @@ static void signal_lock_assert(struct task *t)
 	mutex_assert_held(&t->tg->sighand->lock);
 }
 
+/* ---- the mask ---- */
+
+/* Own fiber or not. A mask that is lent is the guest's word, which decides about that guest's signals only. */
+sigset_k task_blocked_locked(struct task *t)
+{
+	if (likely(!t->mask_lent || t->fiber == fiber_self()))
+		return t->blocked;
+	return pl_mask_get(t->thread) & ~SIG_UNBLOCKABLE;
+}
+
+static bool any_pending(struct task *t) { return t->pending.set | t->tg->pending.set; }
+
+void task_mask_asks_locked(struct task *t)
+{
+	if (t->mask_lent && !t->mask_busy) {
+		t->mask_busy = true;
+		pl_mask_busy(t->thread, true);
+	}
+}
+
+/* Own fiber, signal lock. */
+static void mask_needs_not_ask(struct task *t)
+{
+	if (t->mask_busy && !any_pending(t) && !t->seccomp_mode) {
+		t->mask_busy = false;
+		pl_mask_busy(t->thread, false);
+	}
+}
+
+/* Signal lock; before masks are read to find out who takes sig. */
+static void masks_ask(struct task *t, int sig, bool group)
+{
+	bool alone = TAILQ_FIRST(&t->tg->tasks) == t && !TAILQ_NEXT(t, tg_link);
+	struct task *p;
+
+	/* It will have been taken when this call is over (or task_deliver_signals() sees to it). */
+	if (t->fiber == fiber_self() && !(t->blocked & SIGMASK(sig)) && (!group || alone))
+		return;
+	if (!group)
+		task_mask_asks_locked(t);
+	else
+		TAILQ_FOREACH(p, &t->tg->tasks, tg_link)
+			task_mask_asks_locked(p);
+}
+
+void task_lend_mask(struct task *t)
+{
+	if (unlikely(t->seccomp_mode || t->tracer || t->kernel->strace))
+		return task_recall_mask(t);
+	if (t->mask_lent)
+		return;
+	signal_lock(t);
+	t->mask_lent = true;
+	t->mask_busy = any_pending(t);
+	pl_mask_sas(t->thread, t->sas_ss_sp, t->sas_ss_size, t->sas_ss_flags);
+	pl_mask_lend(t->thread, t->blocked, t->mask_busy);
+	signal_unlock(t);
+}
+
+void task_recall_mask_locked(struct task *t)
+{
+	if (t->mask_lent)
+		pl_mask_recall(t->thread);
+	t->mask_lent = t->mask_busy = false;
+}
+
+void task_recall_mask(struct task *t)
+{
+	if (!t->mask_lent)
+		return;
+	signal_lock(t);
+	task_recall_mask_locked(t);
+	signal_unlock(t);
+}
+
 /* ---- telling a thread ---- */
 
 static bool task_takes_signals(struct task *t)
@@ -148,7 +223,7 @@ static bool sig_ignored(struct task *t, int sig, bool force)
 	struct thread_group *tg = t->tg;
 
 	/* The handler may have changed by the time a blocked signal is taken. */
-	if ((t->blocked | t->real_blocked) & SIGMASK(sig))
+	if ((task_blocked_locked(t) | t->real_blocked) & SIGMASK(sig))
 		return false;
 	if (t->tracer && sig != SIGKILL)
 		return false;
@@ -201,7 +276,7 @@ static bool prepare_signal(struct task *t, int sig, bool force)
 
 static bool wants_signal(struct task *t, int sig)
 {
-	if (!task_takes_signals(t) || (t->blocked & SIGMASK(sig)))
+	if (!task_takes_signals(t) || (task_blocked_locked(t) & SIGMASK(sig)))
 		return false;
 	if (sig == SIGKILL)
 		return true;
@@ -225,11 +300,11 @@ static void complete_signal(struct task *t, int sig, bool group)
 	}
 	if (!p) {
 		/* Nobody is free to take it now; one that does not block it, but is busy with another, is told anyway. */
-		if (!group && task_takes_signals(t) && !(t->blocked & SIGMASK(sig)))
+		if (!group && task_takes_signals(t) && !(task_blocked_locked(t) & SIGMASK(sig)))
 			signal_wake_up(t);
 		else if (group)
 			TAILQ_FOREACH(p, &tg->tasks, tg_link)
-				if (task_takes_signals(p) && !(p->blocked & SIGMASK(sig))) {
+				if (task_takes_signals(p) && !(task_blocked_locked(p) & SIGMASK(sig))) {
 					signal_wake_up(p);
 					break;
 				}
@@ -308,6 +383,7 @@ int task_send_signal_locked(struct task *t, const siginfo_k *info, bool group)
 			return -EAGAIN;
 	}
 	p->set |= SIGMASK(sig);
+	masks_ask(t, sig, group);
 	signalfd_notify(tg);
 	complete_signal(t, sig, group);
 	return 0;
@@ -325,6 +401,7 @@ bool sigqueue_send_locked(struct sigqueue *q, struct task *t, bool group)
 	/* Each timer keeps its own entry, also of a standard signal: an expiry is never lost to another timer's. */
 	sigpending_add(p, q);
 	p->set |= SIGMASK(sig);
+	masks_ask(t, sig, group);
 	signalfd_notify(t->tg);
 	complete_signal(t, sig, group);
 	return true;
@@ -383,6 +460,8 @@ void task_force_signal(struct task *t, const siginfo_k *info)
 		a->handler = 0;
 		task_recall_actions(t);
 		t->blocked &= ~SIGMASK(sig);
+		if (t->mask_lent)
+			pl_mask_set(t->thread, t->blocked);
 	}
 	if (a->handler == 0 && !t->tracer)
 		t->forced_sig = sig;
@@ -537,6 +616,26 @@ static bool has_pending_locked(struct task *t)
 	return ((t->pending.set | t->tg->pending.set) & ~t->blocked) || t->group_stop_pending || t->trap_stop_pending || t->killed;
 }
 
+/* Own fiber: is there anything that task_deliver_signals() would do? */
+bool task_has_work(struct task *t)
+{
+	signal_lock(t);
+	bool ret = has_pending_locked(t) || t->tg->exiting || t->tg->group_cont_notify;
+	signal_unlock(t);
+	return ret;
+}
+
+/* The end of a delivery: what this thread sent itself, and stays. */
+void task_mask_settle(struct task *t)
+{
+	if (likely(t->mask_busy || !any_pending(t)))
+		return;
+	signal_lock(t);
+	if (any_pending(t))
+		task_mask_asks_locked(t);
+	signal_unlock(t);
+}
+
 bool signal_pending(struct task *t)
 {
 	return atomic_load(&t->work_pending);
@@ -551,9 +650,9 @@ static void retarget_shared_locked(struct task *t, sigset_k which)
 	TAILQ_FOREACH(p, &t->tg->tasks, tg_link) {
 		if (!which)
 			return;
-		if (p == t || !task_takes_signals(p) || !(which & ~p->blocked))
+		if (p == t || !task_takes_signals(p) || !(which & ~task_blocked_locked(p)))
 			continue;
-		which &= p->blocked;
+		which &= task_blocked_locked(p);
 		if (!atomic_load(&p->work_pending))
 			signal_wake_up(p);
 	}
@@ -564,6 +663,10 @@ static void set_blocked_locked(struct task *t, sigset_k mask)
 	sigset_k newly = mask & ~t->blocked;
 
 	t->blocked = mask;
+	if (t->mask_lent) {
+		pl_mask_set(t->thread, mask);
+		mask_needs_not_ask(t);
+	}
 	if (newly & t->tg->pending.set)
 		retarget_shared_locked(t, newly);
 	if (unlikely(has_pending_locked(t))) {
@@ -576,7 +679,7 @@ static void set_blocked_locked(struct task *t, sigset_k mask)
 void task_set_blocked(struct task *t, sigset_k mask)
 {
 	mask &= ~SIG_UNBLOCKABLE;
-	if (t->blocked == mask)
+	if (t->blocked == mask && !t->mask_busy)
 		return;
 	signal_lock(t);
 	set_blocked_locked(t, mask);
@@ -664,6 +767,8 @@ static int dequeue_locked(struct task *t, sigset_k mask, siginfo_k *info)
 		sig = dequeue_from(&tg->pending, mask, info);
 	if (sig && (SIGMASK(sig) & sig_mask_stop))
 		tg->group_stop_dequeued = true;
+	if (t->mask_busy)
+		mask_needs_not_ask(t);
 	return sig;
 }
 
@@ -768,13 +873,11 @@ void task_recall_actions(struct task *t)
 }
 
 /* Only what a default action does not look at is believed, for signals whose default is not to ignore. */
-void task_take_actions(struct task *t)
+static void take_actions(struct task *t)
 {
 	struct pl_action a[64];
 	sigset_k set;
 
-	if (!t->actions_lent)
-		return;
 	set = pl_actions_take(t->thread, a) & ~(SIG_UNBLOCKABLE | sig_mask_default_ignore);
 	signal_lock(t);
 	for (; set; set &= set - 1) {
@@ -788,6 +891,17 @@ void task_take_actions(struct task *t)
 		s->mask = a[i].mask & ~SIG_UNBLOCKABLE;
 	}
 	signal_unlock(t);
+}
+
+void task_take_lent(struct task *t)
+{
+	if (t->actions_lent)
+		take_actions(t);
+	if (t->mask_lent) {
+		signal_lock(t);
+		t->blocked = pl_mask_get(t->thread) & ~SIG_UNBLOCKABLE;
+		signal_unlock(t);
+	}
 }
 
 /* ---- clone, exec, exit ---- */
@@ -872,6 +986,7 @@ bool task_exit_signals_locked(struct task *t)
 	}
 	if (!tg->exiting)
 		retarget_shared_locked(t, ~t->blocked);
+	task_recall_mask_locked(t);
 	t->blocked = ~0ULL;
 	signal_unlock(t);
 	return stopped;

@@ -45,7 +45,8 @@ struct sigpending { sigset_k set; TAILQ_HEAD(, sigqueue) queue; };
 
 /* LOCKS. What signal sending reads of the process tree changes under task_set.lock *and* the signal lock, so that either is enough to
  * read it: thread_group.tasks and leader, task.exit_state, task.tg. A signal_handlers is type-stable: sighand_put() keeps freed ones on a
- * list, because signal_lock() may touch one that exec has just swapped out. task.blocked is written by the own fiber only (signal lock).
+ * list, because signal_lock() may touch one that exec has just swapped out. task.blocked is written by the own fiber only (signal lock);
+ * while the mask is lent, others read it in the slot (task_blocked_locked), and the own fiber's copy is right once an event is there.
  *
  * What the task layer calls, in a task's life:
  *   new task        task_init_signals()            (zeroed struct task; clone: then task_clone_signals())
@@ -108,6 +109,8 @@ int signal_permission_locked(struct task *from, struct task *to, int signo);
 /* A preallocated entry (POSIX timers); signal lock held. false: ignored or dropped, q is not queued (delivered is not called). */
 bool sigqueue_send_locked(struct sigqueue *q, struct task *t, bool group);
 void sigqueue_remove_locked(struct sigqueue *q, struct thread_group *tg); /* if queued; delivered is not called */
+bool task_has_work(struct task *t);
+void task_mask_settle(struct task *t);
 bool signal_pending(struct task *t); /* own fiber: an unblocked signal or a stop is waiting */
 /* sigprocmask's effect, with retargeting of shared signals; own fiber. */
 void task_set_blocked(struct task *t, sigset_k mask);
@@ -129,7 +132,13 @@ long task_sigtimedwait(struct task *t, sigset_k mask, siginfo_k *info, ktime_t d
 /* The stub may answer rt_sigaction where that needs no authority, as long as nobody else can change the actions. Own fiber. */
 void task_lend_actions(struct task *t);
 void task_recall_actions(struct task *t); /* before anybody else can, or when they change but by task_sigaction() */
-void task_take_actions(struct task *t);   /* what it answered since */
+void task_take_lent(struct task *t);   /* what it answered since: actions and mask */
+/* As long as nobody watches its calls the stub keeps the signal mask, and answers rt_sigprocmask and rt_sigreturn by itself. */
+void task_lend_mask(struct task *t);	  /* or recall it, if somebody does */
+void task_recall_mask(struct task *t);
+void task_recall_mask_locked(struct task *t);
+void task_mask_asks_locked(struct task *t); /* any fiber, signal lock: it shall come with its next change */
+sigset_k task_blocked_locked(struct task *t); /* any fiber, signal lock */
 long task_sigaction(struct task *t, int signo, const struct sigaction_k *act, struct sigaction_k *old);
 /* kill(2): by process, group, all. */
 long kill_something(struct task *t, const siginfo_k *info, int pid);
@@ -146,6 +155,11 @@ void task_unpause(struct task *t);
 struct pl_regs;
 int sigframe_setup(struct task *t, struct pl_regs *regs, const struct sigaction_k *ka, const siginfo_k *info, sigset_k mask);
 long sigframe_return(struct task *t); /* rt_sigreturn(2) */
+void sigframe_refused(struct task *t, int sig);
+/* Frames are carried out with the answer. flush: now; before another one, and before anybody looks at registers. false: it failed, and
+ * SIGSEGV was sent. failed: after PL_FRAME: true: SIGSEGV was sent. */
+bool sigframe_flush(struct task *t);
+bool sigframe_failed(struct task *t);
 struct stack_k { uint64_t ss_sp; int32_t ss_flags, pad; uint64_t ss_size; };
 _Static_assert(sizeof(struct stack_k) == 24, "stack_t");
 int task_sigaltstack(struct task *t, const struct stack_k *ss, struct stack_k *old, uint64_t sp, uint64_t min_size);

@@ -205,8 +205,10 @@ const struct run_state *task_deliver_signals(struct task *t)
 	struct sigaction_k ka;
 	siginfo_k info;
 	bool have_regs = false, dirty = false;
-	int sig, restart = restart_code(t);
+	int sig = 0, restart = restart_code(t);
 
+	if (unlikely(pl_frame_waits(t->thread)))
+		sigframe_flush(t);
 	while ((sig = get_signal(t, &info, &ka)) > 0) {
 		sigset_k mask = t->have_restart_mask ? t->saved_mask : t->blocked;
 
@@ -231,29 +233,27 @@ const struct run_state *task_deliver_signals(struct task *t)
 		dirty = true;
 		t->syscall_nr = -1;
 		if (sigframe_setup(t, &regs, &ka, &info, mask)) {
-			siginfo_k segv = { .si_signo = SIGSEGV, .si_code = SI_KERNEL };
-
-			/* The handler's stack is bad; a handler for that would have the same one. */
-			if (sig == SIGSEGV) {
-				signal_lock(t);
-				t->tg->sighand->action[SIGSEGV].handler = 0;
-				task_recall_actions(t);
-				signal_unlock(t);
-			}
-			task_force_signal(t, &segv);
+			sigframe_refused(t, sig);
 			continue;
 		}
-		if (unlikely(t->ptrace)) {
-			pl_set_regs(t->thread, &regs);
-			ptrace_step_report(t);
-			dirty = false;
-		}
+		pl_set_regs(t->thread, &regs);
+		dirty = false;
 		t->have_restart_mask = false;
 		sigset_k blocked = t->blocked | ka.mask;
 
 		if (!(ka.flags & SA_NODEFER))
 			blocked |= SIGMASK(sig);
 		task_set_blocked(t, blocked);
+		if (unlikely(t->ptrace)) {
+			if (sigframe_flush(t))
+				ptrace_step_report(t);
+			have_regs = false;
+		} else if (!task_has_work(t)) {
+			sig = 0;
+			break; /* what comes from now on sets work_pending again */
+		} else {
+			have_regs = sigframe_flush(t);
+		}
 	}
 	if (sig < 0)
 		return &run_exit;
@@ -268,6 +268,8 @@ const struct run_state *task_deliver_signals(struct task *t)
 	if (dirty)
 		pl_set_regs(t->thread, &regs);
 	task_restore_saved_mask(t);
+	if (t->mask_lent)
+		task_mask_settle(t);
 	if (unlikely(t->ptrace))
 		ptrace_step_set(t);
 	return &run_app;

@@ -106,6 +106,7 @@ struct task {
 	/* signal lock (tg->sighand->lock) */
 	struct sigpending pending;	/* private */
 	sigset_k blocked, real_blocked;
+	bool mask_lent, mask_busy;	/* to the stub; it has to ask */
 	bool group_stop_pending, group_stop_acked, trap_stop_pending;
 	enum stop_kind stop;		/* in an internal stop; changed only through task_set_stop() */
 	uint32_t external_stops;

@@ -32,13 +32,14 @@ enum pl_event_kind {
 	PL_SYSCALL, /* nr, args */
 	PL_FAULT,   /* signo, code, addr, trapno, err: what the host reported for a guest instruction */
 	PL_KICK,    /* pl_thread_kick() forced the thread in */
+	PL_FRAME,   /* pl_frame_put() or pl_frame_fp() met a fault, pl_frame_fault() says which; the guest has not run on, none of both waits */
 	PL_ORDER,   /* an order of the last answer failed: order_index, order_error (-errno); the guest has not run on */
 	PL_DEAD,    /* the stub broke the protocol or its host process died: signo says of what, 0 = protocol */
 };
 struct pl_event {
 	enum pl_event_kind kind;
 	bool compat; /* int 0x80 or a 32-bit entry: answered with ENOSYS or SIGSEGV, never dispatched by number */
-	bool actions; /* the stub changed signal actions that it was lent: pl_actions_take() comes before the call */
+	bool lent; /* the stub changed what it was lent, signal actions or the mask: they are looked at before the call */
 	uint32_t nr;
 	uint64_t args[6];
 	int32_t signo, code;
@@ -60,6 +61,7 @@ void platform_destroy(struct platform *p); /* kills every stub */
 
 /* What the stub copies in with a call of this number (built from the system call table). */
 enum pl_prefetch_kind { PL_PF_NONE, PL_PF_STRING, PL_PF_SIZED /* len = args[len_arg], capped */, PL_PF_FIXED /* size bytes */ };
+#define PL_PF_ARG_SP 6 /* the stack pointer instead of an argument */
 struct pl_prefetch { uint8_t kind, arg, len_arg; uint16_t size; };
 void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_prefetch pf[2]);
 void platform_dump_stats(struct platform *p); /* counters at log level debug: traps, patched, polled, notifications */
@@ -164,6 +166,28 @@ void pl_actions_lend(struct pl_thread *t, const struct pl_action a[64]); /* by n
 void pl_actions_recall(struct pl_thread *t);
 void pl_actions_set(struct pl_thread *t, int signo, const struct pl_action *a);
 uint64_t pl_actions_take(struct pl_thread *t, struct pl_action a[64]); /* which ones (bit signo - 1); only those are written */
+
+/* The signal mask, lent to the stub, which answers rt_sigprocmask and rt_sigreturn by itself while `busy` is not set: whoever sets it
+ * and then gets the mask knows that the stub will come with any change that it makes to that one. Lend, recall and set: own fiber. What is got
+ * is the guest's word. sas: the alternate stack, as of which rt_sigreturn needs nobody; set before the mask is lent. */
+void pl_mask_lend(struct pl_thread *t, uint64_t mask, bool busy);
+void pl_mask_recall(struct pl_thread *t);
+void pl_mask_set(struct pl_thread *t, uint64_t mask);
+void pl_mask_sas(struct pl_thread *t, uint64_t sp, uint64_t size, uint32_t flags);
+void pl_mask_busy(struct pl_thread *t, bool busy); /* any thread */
+uint64_t pl_mask_get(struct pl_thread *t);	   /* any thread */
+
+/* ---- signal frames: own fiber, between an event and the next run; carried out by the stub with the answer ----
+ * put: data goes to at (NULL: what was put before), the FP state as signal frames have it to fp, and the guest goes on with the initial one.
+ * fp: the FP state is loaded from a frame, as rt_sigreturn does (0: the initial one). A fault comes as PL_FRAME. Addresses are checked by
+ * the caller. Before anybody looks at the FP state: flush, which carries them out now: 0, -EFAULT or -EIO. */
+struct pl_fault { uint64_t trapno, err, addr; };
+#define PL_FRAME_MAX 512
+void pl_frame_put(struct pl_thread *t, uaddr_t at, const void *data, size_t n, uaddr_t fp);
+void pl_frame_fp(struct pl_thread *t, uaddr_t fp);
+bool pl_frame_waits(struct pl_thread *t);
+int pl_frame_flush(struct pl_thread *t);
+void pl_frame_fault(struct pl_thread *t, struct pl_fault *f);
 
 /* ---- time ---- */
 ktime_t pl_space_cpu_time(struct pl_space *s); /* host CPU time of the stub process, ns */

@@ -3,6 +3,7 @@
 #include "syscalls/syscalls.h"
 
 #define NR_FUTEX 202
+#define NR_RT_SIGRETURN 15
 
 static bool piece(struct pl_prefetch *p, uint8_t fmt, unsigned arg)
 {
@@ -58,4 +59,6 @@ void syscall_table_prefetch(const struct syscall_table *t, struct platform *p)
 		if (n)
 			platform_set_prefetch(p, nr, pf);
 	}
+	/* Its argument is the frame: the ucontext is where the stack pointer is. */
+	platform_set_prefetch(p, NR_RT_SIGRETURN, (struct pl_prefetch[2]){ { .kind = PL_PF_FIXED, .arg = PL_PF_ARG_SP, .size = 304 } });
 }

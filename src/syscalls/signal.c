@@ -49,6 +49,7 @@ long sys_rt_sigprocmask(struct task *t, const struct syscall_args *a)
 		}
 		task_set_blocked(t, set);
 	}
+	task_lend_mask(t);
 	return a->a[2] ? put_user(old, a->a[2]) : 0;
 }
 

@@ -77,7 +77,7 @@ static void get_sigs(struct task *t, struct sigs *s)
 	signal_lock(t);
 	s->pending = t->pending.set;
 	s->shared = t->tg->pending.set;
-	s->blocked = t->blocked;
+	s->blocked = task_blocked_locked(t);
 	s->nr_queue = t->tg->nr_sigqueue;
 	for (int n = 1; n <= NSIG_K; n++) {
 		uint64_t h = t->tg->sighand->action[n].handler;

@@ -96,11 +96,13 @@ enum {
 	EV_KICK,
 	EV_ORDER, /* args[0] index, args[1] -errno: the rest of the orders was not executed */
 	EV_DONE,  /* an answer with ANS_STAY was carried out; args[0] = its value */
+	EV_FRAME, /* ANS_FPLOAD or ANS_FRAME met a fault: args[0] trap, args[1] its error code, args[2] address */
 	EV_KIND = 0xff,
 	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
 	EV_PREFETCH = 0x200, /* buf has what the table says that the call's pointers stand for: info >> 16 bytes, then, aligned, nr >> 16 */
 	EV_FP_LIVE = 0x400,  /* FP state is in the CPU (patched path), not in a frame */
 	EV_ACTIONS = 0x800,  /* the stub changed signal actions: slot.actions_changed */
+	EV_MASK = 0x1000,    /* the stub changed the signal mask: slot.sig.mask */
 };
 /* slot_line.info of an answer; 0 = load args[0] into rax and go on. Carried out in this order. */
 enum {
@@ -119,6 +121,8 @@ enum {
 	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
 	ANS_COPY1 = 0x4000, /* one copy to guest memory: to args[1], the low half of args[2] bytes, from buf + the high half, or from args[3] if that is SLOT_COPY_INLINE */
 	ANS_PATCH = 0x2000,  /* write patch_len of patch_bytes over text; value: 0 or -errno */
+	ANS_FPLOAD = 0x8000, /* load the FP state of the signal frame at sig.fp_at, as rt_sigreturn does; 0: the initial one */
+	ANS_FRAME = 0x10000, /* write slot.frame to sig.frame_at, save the FP state at sig.frame_fp as signal frames have it, load the initial one */
 };
 
 struct slot_line {
@@ -153,6 +157,18 @@ struct slot_copy {
 
 struct slot_action { uint64_t handler, flags, restorer, mask; }; /* the kernel's struct sigaction */
 
+/* All kernel to stub, but for the mask. While the mask is lent the stub changes it by itself: it writes the mask, then looks at `busy`;
+ * the kernel writes busy when a signal is pending, then reads the mask. The stub that sees it takes its change back and asks. */
+struct slot_sig {
+	uint32_t mask_lent, busy;
+	uint64_t mask;
+	uint64_t sas_sp, sas_size; /* the alternate stack: while the mask is lent */
+	uint32_t sas_flags;
+	uint32_t frame_len;
+	uint64_t frame_at, frame_fp, fp_at;
+};
+#define SLOT_FRAME_SIZE 512
+
 struct slot {
 	struct slot_line line;
 
@@ -171,7 +187,7 @@ struct slot {
 
 	/* 0x80: the stub's own */
 	uint64_t fp;	      /* address of the FP state to load before guest code; 0 = it is in the CPU */
-	uint32_t actions_new; /* EV_ACTIONS goes with the next system call */
+	uint32_t news;	      /* EV_ACTIONS, EV_MASK: go with the next system call */
 	uint32_t flags_live;  /* eflags must be restored at a fast exit (came by a signal) */
 	uint64_t xstate_size;
 	uint64_t pad2[5];
@@ -194,7 +210,8 @@ struct slot {
 	uint64_t pad6[3];
 
 	struct slot_copy copies[SLOT_MAX_COPIES]; /* 0x240 */
-	uint64_t pad7[40];
+	struct slot_sig sig; /* 0x2c0 */
+	uint64_t pad7[32];
 	struct slot_order orders[SLOT_MAX_ORDERS]; /* 0x400 */
 	uint64_t pad8[128];
 	uint8_t buf[SLOT_BUF_SIZE];
@@ -205,7 +222,9 @@ struct slot {
 	uint64_t actions_valid;
 	uint64_t actions_changed; /* by signal number - 1 */
 	struct slot_action actions[64];
-	uint64_t pad9[254];
+	uint64_t pad9[6];
+	uint8_t frame[SLOT_FRAME_SIZE]; /* of ANS_FRAME */
+	uint64_t pad10[184];
 	uint8_t stack[STUB_SLOT_SIZE - SLOT_OFF_STACK];
 };
 _Static_assert(sizeof(struct slot_line) == 64, "the hot line is one cache line");
@@ -215,6 +234,7 @@ _Static_assert(offsetof(struct slot, regs) == SLOT_OFF_REGS, "");
 _Static_assert(offsetof(struct slot, regs.rip) == R_RIP && offsetof(struct slot, regs.fs_base) == R_FSBASE, "");
 _Static_assert(offsetof(struct slot, regs.rax) == R_RAX && offsetof(struct slot, regs.rsp) == R_RSP, "");
 _Static_assert(offsetof(struct slot, signo) == 0x1c0 && offsetof(struct slot, copies) == 0x240, "");
+_Static_assert(offsetof(struct slot, sig) == 0x2c0 && sizeof(struct slot_sig) == 64 && offsetof(struct slot, frame) % 64 == 0, "");
 _Static_assert(offsetof(struct slot, orders) == 0x400 && offsetof(struct slot, buf) == SLOT_OFF_BUF, "");
 _Static_assert(offsetof(struct slot, xsave) == SLOT_OFF_XSAVE && offsetof(struct slot, stack) == SLOT_OFF_STACK, "");
 _Static_assert(sizeof(struct slot) == STUB_SLOT_SIZE, "");
@@ -230,7 +250,8 @@ struct kpage {
 	uint32_t spin;	  /* how many turns a stub spins at most */
 	uint32_t fsgsbase; /* the instructions are there */
 	uint64_t xfeatures;
-	uint64_t pad1[502];
+	uint64_t xsave_size; /* without MAGIC2 */
+	uint64_t pad1[501];
 	struct kpage_prefetch prefetch[KPAGE_NR_PREFETCH][2];
 };
 _Static_assert(sizeof(struct kpage) <= STUB_KPAGE_LEN, "");

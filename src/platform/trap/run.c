@@ -113,6 +113,10 @@ int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value)
 		return 0;
 	if ((done.info & EV_KIND) == EV_ORDER && (int64_t)done.args[1] < 0 && (int64_t)done.args[1] > -4096)
 		return (int)done.args[1];
+	if ((done.info & EV_KIND) == EV_FRAME && ans & (ANS_FPLOAD | ANS_FRAME)) {
+		t->fault = (struct pl_fault){ .trapno = done.args[0], .err = done.args[1], .addr = done.args[2] };
+		return -EFAULT;
+	}
 	log_warn("stub process %d answered an order with event %#x", (int)t->space->pid, done.info);
 	mutex_lock(&t->p->lock);
 	space_kill_locked(t->space);
@@ -196,6 +200,7 @@ static uint32_t prepare(struct pl_thread *t, uint64_t *result)
 	}
 	if (t->set_xsave)
 		ans |= ANS_XRSTOR;
+	ans |= t->frame;
 	if (t->norders) {
 		put_orders(t);
 		ans |= ANS_ORDERS;
@@ -229,9 +234,10 @@ static void snapshot(struct pl_thread *t)
 
 		if (!k->kind || off > SLOT_BUF_SIZE || len > SLOT_BUF_SIZE - off)
 			return;
-		if (len && k->arg < 6) {
+		if (len && k->arg <= PL_PF_ARG_SP) {
 			memcpy(t->snap + off, t->slot->buf + off, len);
-			t->snap_at[t->nsnap++] = (struct slot_copy){ .addr = l->args[k->arg], .off = off, .len = len };
+			t->snap_at[t->nsnap++] = (struct slot_copy){
+				.addr = k->arg == PL_PF_ARG_SP ? READ_ONCE(t->slot->regs.rsp) : l->args[k->arg], .off = off, .len = len };
 		}
 		off += (len + 15) & ~15u;
 	}
@@ -243,14 +249,14 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 	const struct slot_line *l = &t->line;
 
 	t->regs_cached = t->regs_dirty = t->have_result = t->set_fs = t->set_gs = t->set_xsave = t->need_full = false;
-	t->nsnap = 0;
+	t->nsnap = t->frame = 0;
 	if (likely((l->info & EV_KIND) == EV_SYSCALL)) {
 		ev->kind = PL_SYSCALL;
 		if (l->info & EV_PREFETCH)
 			snapshot(t);
 		ev->nr = l->nr;
 		ev->compat = l->info & EV_COMPAT;
-		ev->actions = l->info & EV_ACTIONS;
+		ev->lent = l->info & (EV_ACTIONS | EV_MASK);
 		memcpy(ev->args, l->args, sizeof(ev->args));
 		if (l->info & EV_FP_LIVE)
 			t->p->stats.patched++;
@@ -289,8 +295,16 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 		t->norders -= (uint32_t)l->args[0] + 1;
 		memmove(t->orders, t->orders + l->args[0] + 1, t->norders * sizeof(t->orders[0]));
 		t->pend = sent & (ANS_COPYOUT | ANS_FULL);
+		t->frame = sent & (ANS_FPLOAD | ANS_FRAME);
 		t->need_full = true; /* with the result that the slot's registers hold already */
 		return true;
+	case EV_FRAME:
+		if (!(sent & (ANS_FPLOAD | ANS_FRAME)))
+			return false;
+		ev->kind = PL_FRAME;
+		t->fault = (struct pl_fault){ .trapno = l->args[0], .err = l->args[1], .addr = l->args[2] };
+		t->need_full = true;
+		break;
 	default:
 		return false;
 	}
@@ -465,6 +479,27 @@ void pl_actions_lend(struct pl_thread *t, const struct pl_action a[64])
 	WRITE_ONCE(t->slot->actions_valid, 1);
 }
 
+void pl_mask_lend(struct pl_thread *t, uint64_t mask, bool busy)
+{
+	struct slot_sig *s = &t->slot->sig;
+
+	s->mask = mask;
+	s->busy = busy;
+	__atomic_store_n(&s->mask_lent, 1, __ATOMIC_RELEASE);
+}
+
+void pl_mask_recall(struct pl_thread *t) { WRITE_ONCE(t->slot->sig.mask_lent, 0); }
+void pl_mask_busy(struct pl_thread *t, bool busy) { __atomic_store_n(&t->slot->sig.busy, busy, __ATOMIC_SEQ_CST); }
+void pl_mask_set(struct pl_thread *t, uint64_t mask) { WRITE_ONCE(t->slot->sig.mask, mask); }
+uint64_t pl_mask_get(struct pl_thread *t) { return __atomic_load_n(&t->slot->sig.mask, __ATOMIC_SEQ_CST); }
+
+void pl_mask_sas(struct pl_thread *t, uint64_t sp, uint64_t size, uint32_t flags)
+{
+	t->slot->sig.sas_sp = sp;
+	t->slot->sig.sas_size = size;
+	t->slot->sig.sas_flags = flags;
+}
+
 void pl_actions_recall(struct pl_thread *t) { WRITE_ONCE(t->slot->actions_valid, 0); }
 
 void pl_actions_set(struct pl_thread *t, int signo, const struct pl_action *a)
@@ -485,6 +520,41 @@ uint64_t pl_actions_take(struct pl_thread *t, struct pl_action a[64])
 	}
 	return which;
 }
+
+/* ---- signal frames ---- */
+
+void pl_frame_put(struct pl_thread *t, uaddr_t at, const void *data, size_t n, uaddr_t fp)
+{
+	BUG_ON(n > SLOT_FRAME_SIZE);
+	if (data)
+		memcpy(t->slot->frame, data, n);
+	t->slot->sig.frame_at = at;
+	t->slot->sig.frame_len = (uint32_t)n;
+	t->slot->sig.frame_fp = fp;
+	t->frame |= ANS_FRAME;
+}
+
+void pl_frame_fp(struct pl_thread *t, uaddr_t fp)
+{
+	t->slot->sig.fp_at = fp;
+	t->set_xsave = false;
+	t->frame |= ANS_FPLOAD;
+}
+
+bool pl_frame_waits(struct pl_thread *t) { return t->frame != 0; }
+
+int pl_frame_flush(struct pl_thread *t)
+{
+	uint32_t ans = t->frame | (t->set_xsave ? ANS_XRSTOR : 0);
+
+	if (!t->frame)
+		return 0;
+	t->frame = 0;
+	t->set_xsave = false;
+	return exchange(t, ans, NULL);
+}
+
+void pl_frame_fault(struct pl_thread *t, struct pl_fault *f) { *f = t->fault; }
 
 /* ---- FP state ---- */
 

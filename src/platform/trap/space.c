@@ -128,7 +128,8 @@ struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t 
 		return NULL;
 	}
 	t->slot = m;
-	memset(t->slot, 0, offsetof(struct slot, copies));
+	memset(t->slot, 0, offsetof(struct slot, orders));
+	t->slot->actions_valid = 0;
 	t->slot->line.state = SLOT_PARK;
 	LIST_INSERT_HEAD(&s->threads, t, space_link);
 	s->nthreads++;
@@ -375,7 +376,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.snap = c->snap;
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;
-		c->slot->actions_valid = c->slot->actions_new = 0;
+		c->slot->actions_valid = c->slot->news = c->slot->sig.mask_lent = 0;
 		*c = clean;
 		LIST_INSERT_HEAD(&s->threads, c, space_link);
 		s->nthreads++;

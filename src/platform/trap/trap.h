@@ -63,6 +63,8 @@ struct pl_thread {
 	/* own fiber: the answer that is being put together */
 	bool regs_cached, regs_dirty, have_result, need_full, died;
 	bool set_fs, set_gs, set_xsave;
+	struct pl_fault fault; /* of the last frame that failed */
+	uint32_t frame; /* ANS_FPLOAD, ANS_FRAME: the slot has what they need */
 	uint32_t pend; /* ANS_ flags to send again after a failed order */
 	int64_t result;
 	uint64_t fs_base, gs_base;

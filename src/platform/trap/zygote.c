@@ -381,6 +381,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->kpage->spin = p->ncpu > 1 ? 4000 : 0;
 	p->kpage->fsgsbase = p->fsgsbase;
 	p->kpage->xfeatures = p->xfeatures;
+	p->kpage->xsave_size = p->xsave_size;
 	patch_init(p);
 	if (image <= 0)
 		image = zygote_image();

@@ -277,13 +277,26 @@ stub_xrstor:
 	ret
 	FIXUP 16b, 17b, 17b
 
-/* void stub_xsave(area, features) */
+/* long stub_xsave(area, features): 0, or -1 at a fault */
 	.globl stub_xsave
 stub_xsave:
 	mov %esi, %eax
 	mov %rsi, %rdx
 	shr $32, %rdx
 18:	xsave64 (%rdi)
-19:	ret
+	xor %eax, %eax
+	ret
+19:	mov $-1, %rax
+	ret
 	FIXUP 18b, 19b, 19b
+
+/* long stub_fxrstor(area): 0, or -1 if the CPU refused the image */
+	.globl stub_fxrstor
+stub_fxrstor:
+20:	fxrstor64 (%rdi)
+	xor %eax, %eax
+	ret
+21:	mov $-1, %rax
+	ret
+	FIXUP 20b, 21b, 21b
 

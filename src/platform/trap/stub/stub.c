@@ -41,7 +41,8 @@ long stub_copy(uint64_t dst, uint64_t src, long n);
 long stub_strcopy(uint64_t dst, uint64_t src, long n);
 long stub_cmpxchg(uint64_t addr, uint32_t expect, uint32_t val);
 long stub_xrstor(uint64_t area, uint64_t features);
-void stub_xsave(uint64_t area, uint64_t features);
+long stub_xsave(uint64_t area, uint64_t features);
+long stub_fxrstor(uint64_t area);
 extern const char exit_start[], exit_end[], patched_trap[];
 struct fixup { uint64_t from, to, target; };
 extern const struct fixup stub_fixups[], stub_fixups_end[];
@@ -98,6 +99,60 @@ static inline bool load_fp(struct slot *s)
 
 	s->fp = 0;
 	return !fp || stub_xrstor(fp, KPAGE->xfeatures) == 0;
+}
+
+/* ---- signal frames ---- */
+
+#define FP_MAGIC1 0x46505853U
+#define FP_MAGIC2 0x46505845U
+#define FP_SW_OFF 464 /* the software bytes, in the FXSAVE part */
+#define FP_HEADER_OFF 512
+struct fp_sw {
+	uint32_t magic1, extended_size;
+	uint64_t xfeatures;
+	uint32_t xstate_size, pad[7];
+};
+
+/* As after FNINIT: FCW, MXCSR, nothing in use. */
+static const union { uint8_t b[576]; struct { uint16_t fcw; uint8_t pad[22]; uint32_t mxcsr; } s; } init_fp __attribute__((aligned(64))) = {
+	.s = { .fcw = 0x37f, .mxcsr = 0x1f80 } };
+
+static inline long load_init(uint64_t features) { return features ? stub_xrstor((uint64_t)&init_fp, features) : 0; }
+
+/* rt_sigreturn's: with the software bytes in order all that the frame says, without them x87 and SSE; the rest initial. */
+static bool fp_from_frame(uint64_t fp)
+{
+	uint64_t all = KPAGE->xfeatures, mine;
+	struct fp_sw sw;
+	uint32_t magic2;
+
+	if (!fp)
+		return !load_init(all);
+	if (stub_copy((uint64_t)&sw, fp + FP_SW_OFF, 24))
+		return false;
+	if (sw.magic1 == FP_MAGIC1 && sw.xstate_size >= 576 && sw.xstate_size <= KPAGE->xsave_size && sw.xstate_size <= sw.extended_size) {
+		if (stub_copy((uint64_t)&magic2, fp + sw.xstate_size, 4))
+			return false;
+		if (magic2 == FP_MAGIC2) {
+			mine = sw.xfeatures & all;
+			return !stub_xrstor(fp, mine) && !load_init(all & ~mine);
+		}
+	}
+	return !stub_fxrstor(fp) && !load_init(all & ~3UL);
+}
+
+static bool fp_to_frame(uint64_t fp)
+{
+	uint64_t used, size = KPAGE->xsave_size;
+	struct fp_sw sw = { .magic1 = FP_MAGIC1, .extended_size = (uint32_t)size + 4, .xfeatures = KPAGE->xfeatures, .xstate_size = (uint32_t)size };
+	uint32_t magic2 = FP_MAGIC2;
+
+	/* The header: xsave leaves parts of it alone. Handlers may change x87 and SSE state without looking at what is in use. */
+	if (stub_copy(fp + FP_HEADER_OFF, (uint64_t)init_fp.b + FP_HEADER_OFF, 64) || stub_xsave(fp, sw.xfeatures) ||
+	    stub_copy(fp + FP_SW_OFF, (uint64_t)&sw, sizeof(sw)) || stub_copy((uint64_t)&used, fp + FP_HEADER_OFF, 8))
+		return false;
+	used |= 3;
+	return !stub_copy(fp + FP_HEADER_OFF, (uint64_t)&used, 8) && !stub_copy(fp + size, (uint64_t)&magic2, 4);
 }
 
 static void set_fs_base(uint64_t v)
@@ -190,6 +245,29 @@ static inline void copy_one(struct slot *s, uint32_t ans)
 		s->regs.rax = (uint64_t)-14;
 }
 
+/* What an answer says of signal frames. False: at a fault, which is in the line. */
+static bool frames(struct slot *s, uint32_t ans)
+{
+	if (ans & ANS_FPLOAD) {
+		s->fp = 0;
+		if (!fp_from_frame(s->sig.fp_at)) {
+			load_init(KPAGE->xfeatures);
+			goto fault;
+		}
+	}
+	if (ans & ANS_FRAME) {
+		load_fp(s);
+		if (stub_copy(s->sig.frame_at, (uint64_t)s->frame, s->sig.frame_len) || !fp_to_frame(s->sig.frame_fp))
+			goto fault;
+		load_init(KPAGE->xfeatures);
+	}
+	return true;
+fault:
+	s->line.args[2] = s->fault_addr;
+	post(s, EV_FRAME, s->trapno, s->err);
+	return false;
+}
+
 /* True: the answer is carried out and guest code goes on. False: a new event is in the line. */
 static bool carry_out(struct slot *s, uint32_t ans)
 {
@@ -253,6 +331,8 @@ static bool carry_out(struct slot *s, uint32_t ans)
 		}
 	if (ans & ANS_COPY1)
 		copy_one(s, ans);
+	if (ans & (ANS_FPLOAD | ANS_FRAME) && !frames(s, ans))
+		return false;
 	if (ans & ANS_STAY) {
 		post(s, EV_DONE, value, 0);
 		return false;
@@ -306,7 +386,7 @@ static noreturn void serve(struct slot *s)
 /* Copy in what the table says that this call's pointers stand for; how much: see EV_PREFETCH. */
 static void prefetch(struct slot *s, uint32_t nr, uint32_t lens[2])
 {
-	const uint64_t args[8] = { s->regs.rdi, s->regs.rsi, s->regs.rdx, s->regs.r10, s->regs.r8, s->regs.r9, 0, 0 };
+	const uint64_t args[8] = { s->regs.rdi, s->regs.rsi, s->regs.rdx, s->regs.r10, s->regs.r8, s->regs.r9, s->regs.rsp, 0 };
 	uint32_t used = 0;
 
 	lens[0] = lens[1] = 0;
@@ -345,9 +425,9 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 	uint64_t rdi = s->regs.rdi, rsi = s->regs.rsi, rdx = s->regs.rdx, r10 = s->regs.r10, r8 = s->regs.r8, r9 = s->regs.r9;
 
 	info |= EV_SYSCALL;
-	if (unlikely(s->actions_new)) {
-		s->actions_new = 0;
-		info |= EV_ACTIONS;
+	if (unlikely(s->news)) {
+		info |= s->news;
+		s->news = 0;
 	}
 	if (!(info & EV_COMPAT) && nr < KPAGE_NR_PREFETCH && KPAGE->prefetch[nr][0].kind) {
 		uint32_t lens[2];
@@ -389,9 +469,54 @@ static bool own_action(struct slot *s)
 		a->restorer = new.restorer;
 		a->mask = new.mask & ~(1UL << 8 | 1UL << 18);
 		s->actions_changed |= 1UL << i;
-		s->actions_new = 1;
+		s->news |= EV_ACTIONS;
 	}
 	s->regs.rax = 0;
+	return true;
+}
+
+/* The mask is the stub's while it is lent: true, or somebody may want to know of the change. */
+static bool own_mask(struct slot *s, uint64_t mask)
+{
+	uint64_t old = s->sig.mask;
+
+	if (mask == old)
+		return true;
+	__atomic_store_n(&s->sig.mask, mask & ~(1UL << 8 | 1UL << 18), __ATOMIC_SEQ_CST);
+	if (likely(!__atomic_load_n(&s->sig.busy, __ATOMIC_SEQ_CST))) {
+		s->news |= EV_MASK;
+		return true;
+	}
+	__atomic_store_n(&s->sig.mask, old, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+/* rt_sigprocmask(how, set, old, size) */
+static bool own_sigprocmask(struct slot *s)
+{
+	uint64_t set = s->regs.rsi, to = s->regs.rdx, old = s->sig.mask, new;
+
+	if (!s->sig.mask_lent || s->sig.busy || s->regs.r10 != 8 || set >= STUB_SLOTS || to >= STUB_SLOTS)
+		return false;
+	if (set) {
+		if (stub_copy((uint64_t)&new, set, 8))
+			return false;
+		switch ((uint32_t)s->regs.rdi) {
+		case 0: /* SIG_BLOCK */
+			new |= old;
+			break;
+		case 1: /* SIG_UNBLOCK */
+			new = old & ~new;
+			break;
+		case 2: /* SIG_SETMASK */
+			break;
+		default:
+			return false;
+		}
+		if (!own_mask(s, new))
+			return false;
+	}
+	s->regs.rax = to && stub_copy(to, (uint64_t)&old, 8) ? (uint64_t)-14 : 0;
 	return true;
 }
 
@@ -405,6 +530,8 @@ void stub_patched(struct slot *s)
 	s->regs.cs = 0x33;
 	s->regs.ss = 0x2b;
 	if (s->regs.rax == __NR_rt_sigaction && own_action(s))
+		resume(s, 0);
+	if (s->regs.rax == __NR_rt_sigprocmask && own_sigprocmask(s))
 		resume(s, 0);
 	save_fs_base(s);
 	syscall_line(s, (uint32_t)s->regs.rax, EV_FP_LIVE);
@@ -426,6 +553,37 @@ static void save_regs(struct slot *s, const struct sigcontext *m)
 	save_fs_base(s);
 	s->fp = (uint64_t)m->fpstate;
 	s->flags_live = 1;
+}
+
+#define FIX_EFLAGS 0x50dd5UL /* what rt_sigreturn takes from a frame: RF AC OF DF TF SF ZF AF PF CF */
+
+/* rt_sigreturn, where the kernel process has nothing to say: the mask is lent and the alternate stack stays. m: the state at the call. */
+static void own_sigreturn(struct slot *s, const struct sigcontext *m)
+{
+	struct { uint64_t flags, link; struct { uint64_t sp; uint32_t flags, pad; uint64_t size; } sas; struct sigcontext mc; uint64_t mask; } uc;
+	struct slot_regs *r = &s->regs;
+	const struct sigcontext *c = &uc.mc;
+
+	_Static_assert(sizeof(uc) == 304, "struct ucontext");
+	if (!s->sig.mask_lent || s->sig.busy || m->rsp - 8 >= STUB_SLOTS - sizeof(uc) || stub_copy((uint64_t)&uc, m->rsp, sizeof(uc)))
+		return;
+	if (uc.sas.sp != s->sig.sas_sp || uc.sas.size != s->sig.sas_size || uc.sas.flags != s->sig.sas_flags || c->rip >= STUB_SLOTS ||
+	    c->rsp >= STUB_SLOTS || (c->cs | 3) == 0x23 || (uint64_t)c->fpstate >= STUB_SLOTS)
+		return;
+	/* A frame that turns out to be bad, or comes too late, is the kernel process's to judge, from the beginning. */
+	if (!fp_from_frame((uint64_t)c->fpstate) || !own_mask(s, uc.mask))
+		return;
+	r->r15 = c->r15; r->r14 = c->r14; r->r13 = c->r13; r->r12 = c->r12;
+	r->rbp = c->rbp; r->rbx = c->rbx; r->r11 = c->r11; r->r10 = c->r10;
+	r->r9 = c->r9; r->r8 = c->r8; r->rax = c->rax; r->rcx = c->rcx;
+	r->rdx = c->rdx; r->rsi = c->rsi; r->rdi = c->rdi;
+	r->rip = c->rip; r->rsp = c->rsp;
+	r->eflags = ((m->eflags & ~FIX_EFLAGS) | (c->eflags & FIX_EFLAGS)) & ~0x10000UL;
+	r->cs = 0x33;
+	r->ss = 0x2b;
+	s->fp = 0;
+	s->flags_live = 1;
+	exit_full(s);
 }
 
 noreturn static void fault_event(struct slot *s, int sig, const siginfo_t *info, const struct sigcontext *m)
@@ -450,6 +608,8 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 	if (likely(sig == SIGSYS)) {
 		uint32_t compat = info->si_arch == AUDIT_ARCH_X86_64 && m->cs == 0x33 ? 0 : EV_COMPAT;
 
+		if (info->si_syscall == __NR_rt_sigreturn && !compat)
+			own_sigreturn(s, m);
 		save_regs(s, m);
 		syscall_line(s, (uint32_t)info->si_syscall, compat);
 		serve(s);
@@ -475,6 +635,9 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 		if (sig == SIGSEGV || sig == SIGBUS)
 			for (const struct fixup *f = stub_fixups; f < stub_fixups_end; f++)
 				if (m->rip >= f->from && m->rip < f->to) {
+					s->trapno = m->trapno;
+					s->err = m->err;
+					s->fault_addr = m->cr2;
 					m->rip = f->target;
 					return;
 				}
