@@ -320,12 +320,12 @@ void task_mm_release(struct task *t, bool exec)
 	t->rseq.addr = 0;
 }
 
-static void account(struct task *t)
+static void account(struct task *t, bool last)
 {
 	struct task_usage u;
 	task_usage(t, &u);
 	struct mm_stat st;
-	if (t->mm) {
+	if (t->mm && last) {
 		mm_stat(t->mm, &st);
 		u.maxrss = MAX(st.hiwater_rss, st.rss) / 1024;
 	}
@@ -369,7 +369,7 @@ static const struct run_state *exit_main(struct task *t)
 		t->robust_list = 0;
 		futex_exit_robust(t); /* who waits for it learns of its death all the same */
 	}
-	account(t);
+	account(t, last);
 
 	seccomp_release(t);
 	struct fiber_context *ctx = fiber_context();

@@ -87,7 +87,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum slot_state { SLOT_RUN, SLOT_EVENT, SLOT_PARK, SLOT_GONE };
+/* SLOT_DOZE: the event has been taken; sleep on this word until it changes. */
+enum slot_state { SLOT_RUN, SLOT_EVENT, SLOT_PARK, SLOT_GONE, SLOT_DOZE };
 
 /* slot_line.info of an event: a kind and flags. */
 enum {

@@ -26,6 +26,7 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
 #endif
 
+#define CLONES_MAX 16	 /* per order */
 #define POLL_TURNS 2000	 /* turns without an event before it stops */
 #define POLL_FIRST_LOOK 16
 #define POLL_LOOK 256	 /* turns between looks at everything else */
@@ -106,7 +107,7 @@ void set_awake(struct pl_thread *t, bool on)
 
 /* ---- notifications ---- */
 
-static int notif_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
+int notif_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags)
 {
 	struct seccomp_notif_resp r = { .id = id, .val = val, .flags = flags };
 
@@ -247,7 +248,7 @@ static void answer_locked(struct pl_thread *t)
 	uint64_t id = t->nid;
 	int64_t val = 0;
 
-	t->nid = 0;
+	sleeps_no_more(t);
 	set_awake(t, true);
 	if (t->hello) {
 		if (t->space->pid == t->tid) { /* a process: it maps its own slots now */
@@ -271,8 +272,8 @@ static void got_wait(struct platform *p, struct pl_thread *t, const struct secco
 
 	if (t->tid != (pid_t)n->pid)
 		return protocol_error(p, n, "wait for another thread's slot");
-	t->nid = n->id;
 	t->hello = t->parked = false;
+	sleeps_in(t, n->id);
 	set_awake(t, false);
 	if (atomic_load_explicit(&t->phase, memory_order_relaxed) == PH_KERNEL) {
 		if (t->fiber)
@@ -302,6 +303,8 @@ static void got_hello(struct platform *p, struct pl_thread *t, const struct secc
 			return protocol_error(p, n, "thread of another process");
 		}
 		t->tid = (pid_t)n->pid;
+		if (t->cloned_by)
+			t->cloned_by->clone_ordered = 0;
 		/* Mask and policy are its parent's. */
 		if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
 			place(t);
@@ -310,15 +313,16 @@ static void got_hello(struct platform *p, struct pl_thread *t, const struct secc
 	} else if (!t->hello) {
 		return protocol_error(p, n, "hello twice");
 	}
-	t->nid = n->id;
 	t->hello = true;
+	sleeps_in(t, n->id);
 	if (atomic_load_explicit(&t->phase, memory_order_relaxed) == PH_GUEST)
 		answer_locked(t);
 	else if (t->fiber)
 		fiber_wake(t->fiber);
 }
 
-/* clone(flags, stack, handle, cookie): let through only what was ordered, once. */
+/* clone(flags, stack, handle, cookie): let through only what was ordered. A signal (a kick, or a stop from outside) can take a thread out of
+ * clone before it has made anything: then it asks again, but not once there is a child, nor for ever. */
 static void got_clone(struct platform *p, struct pl_thread *t, const struct seccomp_notif *n)
 {
 	uint64_t flags = n->data.args[0], stack = n->data.args[1];
@@ -334,8 +338,7 @@ static void got_clone(struct platform *p, struct pl_thread *t, const struct secc
 		ok = false;
 	if (!ok)
 		return protocol_error(p, n, "clone that was not ordered");
-	/* Without WAIT_KILLABLE_RECV a signal may take it out of the call: then it asks again. */
-	if (notif_send(p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0)
+	if (notif_send(p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0 && ++t->clones_let == CLONES_MAX)
 		t->clone_ordered = 0;
 }
 
@@ -479,7 +482,7 @@ void pl_thread_will_block(struct pl_thread *t)
 	struct platform *p = t->p;
 
 	t->streak = t->nsnap = 0;
-	if (t->nid)
+	if (t->nid || t->dozing)
 		return;
 	plock(p);
 	if (p->nawake == 1 && t->awake && !p->many_workers && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
@@ -546,7 +549,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	} else {
 		/* If no other stub is awake, a sleeping one's CPU is likely to be idle, and to wake it there costs ten times what waking it
 		 * here does. Else it stands in that CPU's queue until the other one sleeps. */
-		if (unlikely((t->nid && (sleeps || t->hello || p->nawake < p->ncpu - 1)) || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
+		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || p->nawake < p->ncpu - 1)) || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
 			punlock(p);
 			leave_polling(p);
 			plock(p);
@@ -574,11 +577,14 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	if (send >= 0) {
 		uint64_t id = t->nid;
 
-		t->nid = 0;
+		sleeps_no_more(t);
 		(void)add_fd_send(p, id, send, send_number(t));
 	} else if (t->nid) {
 		answer_locked(t);
+	} else if (unlikely(t->dozing)) {
+		wake_dozing(t);
 	}
+	t->wanted = false;
 	if (here)
 		stay_here(t, false);
 	punlock(p);
@@ -741,7 +747,12 @@ int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline)
 {
 	while (!cond(arg)) {
 		if (fiber_self()) {
-			if (fiber_park(PARK_UNINTERRUPTIBLE, deadline) == -ETIMEDOUT && !cond(arg))
+			if (fiber_park(PARK_UNINTERRUPTIBLE, deadline) != -ETIMEDOUT || cond(arg))
+				continue;
+			/* Much may be waiting to be looked at: it is late only if its answer is not among that. */
+			while (!cond(arg) && (scan_active(p) || drain_listener(p)))
+				;
+			if (!cond(arg))
 				return -ETIMEDOUT;
 		} else {
 			struct pollfd f = { .fd = p->listener, .events = POLLIN };

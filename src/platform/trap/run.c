@@ -43,12 +43,14 @@ void tell_to_sleep(struct pl_thread *t)
 int want_nid(struct pl_thread *t)
 {
 	t->streak = t->p->hot = 0;
+	t->wanted = true;
 	if (t->nid)
 		return 0;
 	plock(t->p);
 	if (t->p->lingering == t)
 		t->p->lingering = NULL;
 	tell_to_sleep(t);
+	wake_dozing(t);
 	punlock(t->p);
 	if (await(t->p, asleep_or_dead, t, ktime_mono() + STUB_PATIENCE)) {
 		give_up(t, "did not come in");

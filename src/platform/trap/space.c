@@ -53,6 +53,16 @@ static void handle_free_locked(struct platform *p, uint32_t h)
 
 /* ---- allocation ---- */
 
+/* The guest sees EAGAIN, as when its own limit is reached; the user is told once whose limit it is. */
+static int host_refused(struct platform *p, const char *what, int err)
+{
+	if (!p->refused)
+		log_warn("no more guest %s: the host says \"%s\"%s", what, strerror(err),
+			 err == EMFILE ? " (RLIMIT_NOFILE: a process takes one descriptor)" : err == EAGAIN ? " (RLIMIT_NPROC, pid_max, or the pids limit of a cgroup)" : "");
+	p->refused = true;
+	return err == ENOMEM ? -ENOMEM : -EAGAIN;
+}
+
 struct pl_space *space_alloc(struct platform *p)
 {
 	struct pl_space *s = new(struct pl_space);
@@ -62,6 +72,7 @@ struct pl_space *space_alloc(struct platform *p)
 	LIST_INIT(&s->idle);
 	s->area_fd = memfd_create("bailey-slots", MFD_CLOEXEC);
 	if (s->area_fd < 0 || getrandom(&s->cookie, sizeof(s->cookie), 0) != sizeof(s->cookie)) {
+		host_refused(p, "processes", errno);
 		if (s->area_fd >= 0)
 			close(s->area_fd);
 		free(s);
@@ -142,6 +153,8 @@ struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t 
 
 static void record_free_locked(struct pl_thread *t)
 {
+	if (t->nid)
+		sleeps_no_more(t);
 	handle_free_locked(t->p, t->handle);
 	LIST_REMOVE(t, space_link);
 	munmap(t->slot, SLOT_KERNEL_LEN);
@@ -202,6 +215,8 @@ static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
 	by->slot->child_cookie = child->space->cookie;
 	by->slot->child_slot = child->index;
 	by->clone_ordered = how;
+	by->clones_let = 0;
+	child->cloned_by = by;
 	child->fiber = fiber_self();
 	/* The host puts a new process on an idle CPU, and its hello would have to come from there. What fills the pool is in nobody's way
 	 * on another one. */
@@ -211,10 +226,11 @@ static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
 	if (how == ANS_FORK && by != by->p->zygote)
 		wake_here(by, false);
 	by->clone_ordered = 0;
+	child->cloned_by = NULL;
 	if (err)
 		return err;
 	if ((int64_t)value < 0 || !value)
-		return (int64_t)value == -ENOMEM ? -ENOMEM : -EAGAIN;
+		return (int64_t)value < 0 && (int64_t)value > -4096 ? host_refused(by->p, how == ANS_FORK ? "processes" : "threads", (int)-value) : -EAGAIN;
 	err = await(by->p, said_hello, child, ktime_mono() + STUB_PATIENCE);
 	if (err || thread_is_dead(child))
 		return -EAGAIN;
@@ -241,7 +257,7 @@ static int space_spawn(struct platform *p, struct pl_thread **out)
 	int err;
 
 	if (!s)
-		return -ENOMEM;
+		return -EAGAIN;
 	t = thread_alloc(p, s, p->zygote->index);
 	if (!t) {
 		space_free(s);
@@ -326,7 +342,7 @@ int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread
 		return err;
 	s = space_alloc(t->p);
 	if (!s)
-		return -ENOMEM;
+		return -EAGAIN;
 	s->gs_used = t->space->gs_used;
 	patch_inherit(s, t->space);
 	c = thread_alloc(t->p, s, t->index);
@@ -370,14 +386,20 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.slot = c->slot;
 		clean.index = c->index;
 		clean.handle = c->handle;
-		clean.nid = c->nid;
+		clean.dozing = c->dozing;
 		clean.tid = c->tid;
 		clean.placed = c->placed;
 		clean.snap = c->snap;
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;
 		c->slot->actions_valid = c->slot->news = c->slot->sig.mask_lent = 0;
+		uint64_t nid = c->nid;
+
+		if (nid)
+			sleeps_no_more(c);
 		*c = clean;
+		if (nid)
+			sleeps_in(c, nid);
 		LIST_INSERT_HEAD(&s->threads, c, space_link);
 		s->nthreads++;
 	}
@@ -433,6 +455,7 @@ void pl_thread_destroy(struct pl_thread *t)
 	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && want_nid(t) == 0) {
 		mutex_lock(&p->lock);
 		t->fiber = NULL;
+		t->wanted = false;
 		if (t->nid && !t->hello && s->nthreads > 1 && (s->nidle < IDLE_MAX || t->tid == s->pid)) {
 			LIST_REMOVE(t, space_link);
 			LIST_INSERT_HEAD(&s->idle, t, space_link);

@@ -44,9 +44,14 @@ struct pl_thread {
 	struct fiber *fiber;  /* woken when an event arrives */
 	uint32_t active_at;   /* place in platform.active + 1; 0 = not there */
 	uint64_t nid;	      /* the notification in which the stub sleeps; 0 = none */
+	TAILQ_ENTRY(pl_thread) sleep_link; /* platform.sleepers, while nid is set */
+	bool dozing;	      /* it sleeps on its line's word instead */
+	bool wanted;	      /* its fiber needs nid to stay */
 	pid_t tid;	      /* host thread id; 0 until HELLO */
 	bool hello;	      /* nid is the HELLO */
-	uint32_t clone_ordered; /* ANS_FORK or ANS_THREAD until its notification has been let through */
+	uint32_t clone_ordered; /* ANS_FORK or ANS_THREAD until the child is there */
+	uint32_t clones_let;  /* for this order */
+	struct pl_thread *cloned_by; /* until its HELLO */
 	_Atomic int phase;
 	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
 	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
@@ -147,6 +152,8 @@ struct platform {
 	const struct patch_ops *patch_ops; /* set once, before guests run */
 	void *patch_arg;
 	uint32_t active_room;
+	TAILQ_HEAD(, pl_thread) sleepers; /* in notifications, the one that came first in front */
+	uint32_t nsleepers;
 	LIST_HEAD(, pl_space) hash[SPACE_HASH];
 	/* worker */
 	_Atomic int mode;
@@ -162,6 +169,7 @@ struct platform {
 	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
 	ktime_t rate_since;
 	bool closing;
+	bool refused; /* the host refused a process or thread, and the user knows */
 	/* direct.c */
 	_Atomic int direct;
 	pid_t direct_tid; /* the host thread that is there */
@@ -211,6 +219,12 @@ void reap(struct platform *p);
 extern const struct idle_ops trap_idle_ops;
 /* Wait until cond(arg); on a fiber by parking (the condition's maker wakes it), else by serving the listener. 0 or -ETIMEDOUT. */
 int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline);
+
+/* sleepers.c */
+void sleeps_in(struct pl_thread *t, uint64_t nid);
+void sleeps_no_more(struct pl_thread *t);
+void wake_dozing(struct pl_thread *t);
+int notif_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags);
 
 /* direct.c */
 struct seccomp_notif;

@@ -358,6 +358,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->batch = sched_getscheduler(0) == SCHED_OTHER;
 	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	TAILQ_INIT(&p->sleepers);
 	mutex_init(&p->lock, RANK_PLATFORM);
 	sleeplock_init(&p->zygote_lock, RANK_PLATFORM);
 	for (int i = 0; i < MAX_WORKERS; i++)

@@ -87,9 +87,16 @@ static inline void handoff(struct slot *s)
 		if (st == SLOT_PARK)
 			break;
 	}
-	while (__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) != SLOT_RUN)
-		if (sys(STUB_NR_WAIT, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38 /* ENOSYS: the kernel process is gone */)
+	for (;;) {
+		uint32_t st = __atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE);
+
+		if (st == SLOT_RUN)
+			return;
+		if (st == SLOT_DOZE)
+			sys(__NR_futex, (long)&s->line.state, 0 /* FUTEX_WAIT */, SLOT_DOZE, 0, 0, 0);
+		else if (sys(STUB_NR_WAIT, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38 /* ENOSYS: the kernel process is gone */)
 			stub_exit_thread(s);
+	}
 }
 
 /* FP state of the guest into the CPU. */
@@ -713,6 +720,7 @@ void stub_thread(struct slot *s)
  *  - mmap without a descriptor: private anonymous memory. With one: whatever the kernel installed for this process to map.
  *  - madvise: advice that only concerns the caller; not MERGEABLE (a side channel), HWPOISON or the like.
  *  - arch_prctl(ARCH_SET_FS, ARCH_SET_GS): hosts without FSGSBASE. prctl(PR_SET_PDEATHSIG, SIGKILL): forked children.
+ *  - futex(FUTEX_WAIT), on words above the guest's memory only and without a time-out: a long sleep.
  *  - clone: each one is checked by the kernel process. */
 static const struct sock_filter filter[] = {
 	LD(DATA(instruction_pointer) + 4),
@@ -768,6 +776,17 @@ static const struct sock_filter filter[] = {
 	RET(SECCOMP_RET_ALLOW),
 	ON(__NR_clone, 1),
 	RET(SECCOMP_RET_USER_NOTIF),
+	ON(__NR_futex, 10),
+	LD(ARG(1)),
+	JEQ(0, 0, 7), /* FUTEX_WAIT */
+	LD(ARG(3)),
+	JEQ(0, 0, 5),
+	LD(ARG(3) + 4),
+	JEQ(0, 0, 3),
+	LD(ARG(0) + 4),
+	JEQ(STUB_SLOTS >> 32, 0, 1),
+	RET(SECCOMP_RET_ALLOW),
+	RET(SECCOMP_RET_KILL_PROCESS),
 	ON(STUB_NR_HELLO, 1),
 	RET(SECCOMP_RET_USER_NOTIF),
 	ON(__NR_exit, 1),
