@@ -100,7 +100,8 @@ enum {
 	EV_FRAME, /* ANS_FPLOAD or ANS_FRAME met a fault: args[0] trap, args[1] its error code, args[2] address */
 	EV_KIND = 0xff,
 	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
-	EV_PREFETCH = 0x200, /* buf has what the table says that the call's pointers stand for: info >> 16 bytes, then, aligned, nr >> 16 */
+	EV_PREFETCH = 0x200, /* buf has what the table says that the call's pointers stand for: info >> 16 bytes, then, aligned, nr >> 16;
+				a string of one byte is empty, and not there */
 	EV_FP_LIVE = 0x400,  /* FP state is in the CPU (patched path), not in a frame */
 	EV_ACTIONS = 0x800,  /* the stub changed signal actions: slot.actions_changed */
 	EV_MASK = 0x1000,    /* the stub changed the signal mask: slot.sig.mask */
@@ -120,7 +121,8 @@ enum {
 	ANS_STAY = 0x400,   /* then EV_DONE instead of guest code */
 	ANS_FULL = 0x800,   /* all registers come from slot.regs */
 	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
-	ANS_COPY1 = 0x4000, /* one copy to guest memory: to args[1], the low half of args[2] bytes, from buf + the high half, or from args[3] if that is SLOT_COPY_INLINE */
+	ANS_COPY1 = 0x4000, /* one copy to guest memory: to args[1], the low half of args[2] bytes, from buf + the high half; unless that is 0, the
+			       first SLOT_INLINE of them come from args[3] and up instead */
 	ANS_PATCH = 0x2000,  /* write patch_len of patch_bytes over text; value: 0 or -errno */
 	ANS_FPLOAD = 0x8000, /* load the FP state of the signal frame at sig.fp_at, as rt_sigreturn does; 0: the initial one */
 	ANS_FRAME = 0x10000, /* write slot.frame to sig.frame_at, save the FP state at sig.frame_fp as signal frames have it, load the initial one */
@@ -150,7 +152,7 @@ struct slot_order {
 
 #define SLOT_MAX_COPIES 8
 #define SLOT_INLINE 24 /* so many bytes travel in the line itself */
-#define SLOT_COPY_INLINE 0xffffffffU
+#define SLOT_COPY1_AT 40 /* in buf; with SLOT_INLINE, the start of a cache line */
 struct slot_copy {
 	uint64_t addr; /* guest */
 	uint32_t off, len; /* in the slot's buffer */
@@ -214,7 +216,7 @@ struct slot {
 	struct slot_sig sig; /* 0x2c0 */
 	uint64_t pad7[32];
 	struct slot_order orders[SLOT_MAX_ORDERS]; /* 0x400 */
-	uint64_t pad8[128];
+	uint16_t wait[512]; /* the stub's own: how long the answer to a call takes, by number: see handoff() */
 	uint8_t buf[SLOT_BUF_SIZE];
 	uint8_t xsave[SLOT_XSAVE_SIZE] __attribute__((aligned(64)));
 

@@ -99,10 +99,10 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 
 	uint32_t kind = t->line.info & EV_KIND;
 
-	if (t->ncopies == 0) {
+	bool split = t->ncopies == 0 && n <= SLOT_BUF_SIZE - SLOT_COPY1_AT;
+
+	if (t->ncopies == 0)
 		t->zero_len = 0;
-		t->small_used = false;
-	}
 	if (t->ncopies == SLOT_MAX_COPIES || clip(dst, n) != n || (kind && (kind != EV_SYSCALL || t->regs_dirty)))
 		return false;
 	if (!src && n <= t->zero_len) {
@@ -111,6 +111,8 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 	}
 	if (n > SLOT_BUF_SIZE - t->copy_used)
 		return false;
+	if (split)
+		t->copy_used = SLOT_COPY1_AT;
 	c = &t->copies[t->ncopies++];
 	c->addr = dst;
 	c->off = t->copy_used;
@@ -119,13 +121,16 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 		t->zero_at = t->copy_used;
 		t->zero_len = (uint32_t)n;
 		memset(t->slot->buf + t->copy_used, 0, n);
-	} else if (t->ncopies == 1 && n <= SLOT_INLINE) {
-		memcpy(t->small, src, n);
-		t->small_used = true;
+		if (split)
+			memset(t->small, 0, sizeof(t->small));
+	} else if (split) {
+		memcpy(t->small, src, MIN(n, SLOT_INLINE));
+		if (n > SLOT_INLINE)
+			memcpy(t->slot->buf + SLOT_COPY1_AT + SLOT_INLINE, (const uint8_t *)src + SLOT_INLINE, n - SLOT_INLINE);
 	} else {
 		memcpy(t->slot->buf + t->copy_used, src, n);
 	}
-	t->copy_used += ((uint32_t)n + 15) & ~15u;
+	t->copy_used = (t->copy_used + (uint32_t)n + 15) & ~15u;
 	if (t->copy_used > SLOT_BUF_SIZE)
 		t->copy_used = SLOT_BUF_SIZE;
 	return true;

@@ -34,6 +34,11 @@
 #define HOT_NS 8000	 /* an event that often: most of the time goes into hand-offs */
 #define SLOW_NS 5000	 /* less often: polling does not pay for a CPU that guests want */
 #define SLOW_WINDOWS 4
+#define WARM_MAX 1024
+#define GAP_UNIT 16 /* of pl_thread.gap: to a pause */
+#define GAP_MISS 16
+#define GAP_MAX 320
+#define GAP_NEAR 32 /* turns: a call that comes later is no longer a call after a call */
 
 /* ---- CPUs ----
  * While a worker polls it stays on its CPU and the stubs stay off it: hosts with few CPUs do not look for an idle one when they wake a
@@ -160,8 +165,11 @@ static void active_add_locked(struct pl_thread *t)
 		p->active_room = p->active_room ? p->active_room * 2 : 64;
 		p->active = xrealloc(p->active, p->active_room * sizeof(*p->active));
 	}
-	p->active[p->nactive] = t;
-	t->active_at = ++p->nactive;
+	uint32_t n = atomic_load_explicit(&p->nactive, memory_order_relaxed);
+
+	p->active[n] = t;
+	t->active_at = n + 1;
+	atomic_store_explicit(&p->nactive, n + 1, memory_order_relaxed);
 }
 
 static void active_del_locked(struct pl_thread *t)
@@ -170,9 +178,11 @@ static void active_del_locked(struct pl_thread *t)
 
 	if (!t->active_at)
 		return;
-	p->active[t->active_at - 1] = p->active[p->nactive - 1];
+	uint32_t n = atomic_load_explicit(&p->nactive, memory_order_relaxed) - 1;
+
+	p->active[t->active_at - 1] = p->active[n];
 	p->active[t->active_at - 1]->active_at = t->active_at;
-	p->nactive--;
+	atomic_store_explicit(&p->nactive, n, memory_order_relaxed);
 	t->active_at = 0;
 }
 
@@ -567,7 +577,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	l->args[0] = result;
 	if (ans & ANS_COPY1) {
 		l->args[1] = t->copies[0].addr;
-		l->args[2] = (uint64_t)(t->small_used ? SLOT_COPY_INLINE : t->copies[0].off) << 32 | t->copies[0].len;
+		l->args[2] = (uint64_t)t->copies[0].off << 32 | t->copies[0].len;
 		memcpy(l->args + 3, t->small, SLOT_INLINE);
 	}
 	l->kick = kick;
@@ -590,6 +600,32 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	punlock(p);
 }
 
+/* thread_go() for what is most frequent: polling goes on, and the answer is all in the line. False: not for this one. */
+bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
+{
+	struct platform *p = t->p;
+	struct slot_line *l = &t->slot->line;
+
+	if (p->many_workers || atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake || !t->placed ||
+	    p->lingering ||
+	    p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
+		return false;
+	t->warm = ans & ANS_COPY1 && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
+	active_add_locked(t);
+	/* With one worker a kick comes from its own thread. */
+	atomic_store_explicit(&t->phase, PH_GUEST, memory_order_release);
+	l->args[0] = result;
+	if (ans & ANS_COPY1) {
+		l->args[1] = t->copies[0].addr;
+		l->args[2] = (uint64_t)t->copies[0].off << 32 | t->copies[0].len;
+		memcpy(l->args + 3, t->small, SLOT_INLINE);
+	}
+	l->info = ans;
+	l->kick = 0;
+	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
+	return true;
+}
+
 /* In polling mode, with this thread the only one in guest code and nothing else to run here: watch its line from its own fiber,
  * which saves two fiber switches and a turn of the scheduler. */
 bool spin_for_event(struct pl_thread *t)
@@ -598,16 +634,27 @@ bool spin_for_event(struct pl_thread *t)
 
 	if (p->many_workers || sched_has_runnable() || sched_expects_host(p->sched))
 		return false;
-	for (int i = 0; i < 200 && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL; i++) {
-		/* First, so that the line is left alone while the stub takes it and writes into it. */
+	for (uint32_t i = t->gap / GAP_UNIT; i; i--)
+		__builtin_ia32_pause();
+	if (likely(line_state(t) == SLOT_EVENT)) {
+		t->gap -= t->gap != 0;
+		goto event;
+	}
+	for (int i = 0; i < 200; i++) {
 		__builtin_ia32_pause();
 		if (line_state(t) == SLOT_EVENT) {
-			take_event(t);
-			p->stats.polled++;
-			return true;
+			if (i < GAP_NEAR && t->gap < GAP_MAX)
+				t->gap += GAP_MISS;
+			goto event;
 		}
 	}
 	return false;
+event:
+	for (uint32_t i = 0; i < t->warm; i += 64)
+		__asm__ volatile("prefetchw %0" : : "m"(t->slot->buf[SLOT_COPY1_AT + SLOT_INLINE + i]));
+	take_event(t);
+	p->stats.polled++;
+	return true;
 }
 
 /* ---- idle operations ---- */

@@ -210,8 +210,8 @@ static uint32_t prepare(struct pl_thread *t, uint64_t *result)
 	if (t->ncopies == 1) {
 		ans |= ANS_COPY1;
 	} else if (t->ncopies) {
-		if (t->small_used)
-			memcpy(t->slot->buf + t->copies[0].off, t->small, t->copies[0].len);
+		if (t->copies[0].off)
+			memcpy(t->slot->buf + t->copies[0].off, t->small, MIN(t->copies[0].len, SLOT_INLINE));
 		memcpy(t->slot->copies, t->copies, t->ncopies * sizeof(t->copies[0]));
 		t->slot->ncopies = t->ncopies;
 		ans |= ANS_COPYOUT;
@@ -237,7 +237,10 @@ static void snapshot(struct pl_thread *t)
 		if (!k->kind || off > SLOT_BUF_SIZE || len > SLOT_BUF_SIZE - off)
 			return;
 		if (len && k->arg <= PL_PF_ARG_SP) {
-			memcpy(t->snap + off, t->slot->buf + off, len);
+			if (k->kind == PL_PF_STRING && len == 1)
+				t->snap[off] = 0;
+			else
+				memcpy(t->snap + off, t->slot->buf + off, len);
 			t->snap_at[t->nsnap++] = (struct slot_copy){
 				.addr = k->arg == PL_PF_ARG_SP ? READ_ONCE(t->slot->regs.rsp) : l->args[k->arg], .off = off, .len = len };
 		}
@@ -341,7 +344,8 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 	ans = prepare(t, &result);
 	if (unlikely(ans & ANS_ORDERS))
 		t->orders_sent++;
-	thread_go(t, ans, result);
+	if (!thread_go_polled(t, ans, result))
+		thread_go(t, ans, result);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL && atomic_load_explicit(&p->nactive, memory_order_relaxed) == 1)
 		spin_for_event(t);
 	for (;;) {

@@ -76,12 +76,13 @@ struct pl_thread {
 	struct pl_regs regs;
 	uint32_t ncopies, copy_used, zero_at, zero_len;
 	struct slot_copy copies[SLOT_MAX_COPIES];
-	bool small_used;
-	uint8_t small[SLOT_INLINE]; /* the first copy, not in the buffer, if it is that short */
+	uint8_t small[SLOT_INLINE]; /* the beginning of the first copy: not in the buffer unless it starts at 0 there */
+	uint32_t warm;	      /* bytes of the last answer's copy in the buffer, when the next one is likely to have as many */
 	uint32_t norders, order_base;
 	struct pl_order orders[SLOT_MAX_ORDERS];
 	uint32_t orders_sent; /* batches; against slot.orders_done */
 	uint32_t streak;      /* calls answered without blocking */
+	uint32_t gap;	      /* how long after an answer the next call comes: see thread_go_polled() */
 	uint32_t nsnap;
 	struct slot_copy snap_at[SLOT_MAX_COPIES];
 	uint8_t *snap;	      /* SLOT_BUF_SIZE; owned; allocated with the first prefetch */
@@ -210,6 +211,7 @@ int map_slot(struct pl_thread *t);
 void set_awake(struct pl_thread *t, bool on);
 void wake_here(struct pl_thread *t, bool here);
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
+bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result);
 bool spin_for_event(struct pl_thread *t);
 bool drain_listener(struct platform *p);
 int scan_active(struct platform *p);

@@ -51,11 +51,10 @@ patched_entry:
 	mov %rdi, R_RDI(%r11)
 	mov %rcx, R_RIP(%r11)
 	mov %rsp, R_RSP(%r11)
-	lea STUB_SLOT_SIZE(%r11), %rsp
+	lea STUB_SLOT_SIZE - 8(%r11), %rsp
 	mov %r11, %rdi
 	cld
-	call stub_patched
-	ud2
+	jmp stub_patched /* no call that never returns on the way: the CPU would guess the guest's next returns wrong */
 	.globl patched_trap
 patched_trap:
 	ud2
@@ -233,23 +232,55 @@ stub_clone:
 	.globl stub_copy
 stub_copy:
 	mov %rdx, %rcx
+	cmp $256, %rdx		/* rep takes long to get going, and what follows waits for it */
+	ja 10f
+	sub $8, %rcx
+	jb 2f
+1:	mov (%rsi), %rax
+	mov %rax, (%rdi)
+	add $8, %rsi
+	add $8, %rdi
+	sub $8, %rcx
+	jae 1b
+2:	add $8, %rcx
+	jz 11f
+3:	mov (%rsi), %al
+	mov %al, (%rdi)
+	inc %rsi
+	inc %rdi
+	dec %ecx
+	jnz 3b
+	jmp 11f
+4:	add $8, %rcx
+	jmp 11f
 10:	rep movsb
 11:	mov %rcx, %rax
 	ret
-	FIXUP 10b, 11b, 11b
+	FIXUP 1b, 2b, 4b
+	FIXUP 3b, 11b, 11b
 
-/* long stub_strcopy(dst, src, n): bytes copied, with the NUL if it was found; ends at a fault */
+/* long stub_strcopy(dst, src, n): bytes copied, with the NUL if it was found; ends at a fault. 1 means an empty string, and dst is not
+ * touched then. */
 	.globl stub_strcopy
 stub_strcopy:
 	xor %eax, %eax
 1:	cmp %rdx, %rax
 	jae 13f
 12:	movzbl (%rsi,%rax), %ecx
+	test %cl, %cl
+	jz 2f
 	mov %cl, (%rdi,%rax)
 	inc %rax
-	test %cl, %cl
-	jnz 1b
-13:	ret
+	jmp 1b
+2:	test %rax, %rax
+	jz 3f
+	mov %cl, (%rdi,%rax)
+3:	inc %rax
+	ret
+13:	cmp $1, %rax
+	jne 4f
+	xor %eax, %eax
+4:	ret
 	FIXUP 12b, 13b, 13b
 
 /* long stub_cmpxchg(addr, expect, val): what was there, or bit 63 */

@@ -24,15 +24,21 @@
 #include <stdbool.h>
 
 #define KPAGE ((const volatile struct kpage *)STUB_KPAGE)
+#define WAIT_UNIT 16 /* of slot.wait: to a pause */
+#define WAIT_MISS 16
+#define WAIT_MAX 800
+#define WAIT_NEAR 32 /* turns: later than that after the first look, it was another kind of call */
+#define NO_CALL 511 /* slot.wait of everything that is not a system call */
 #define noreturn __attribute__((noreturn))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #pragma GCC visibility push(hidden) /* addresses relative to rip, no table */
 noreturn void switch_stack(struct slot *s, void (*fn)(struct slot *));
-noreturn void exit_fast(struct slot *s);
-noreturn void exit_fast_flags(struct slot *s);
-noreturn void exit_full(struct slot *s);
+/* No return from these either, but the compiler is not told: it jumps to them, as to other functions at the end of one. */
+void exit_fast(struct slot *s);
+void exit_fast_flags(struct slot *s);
+void exit_full(struct slot *s);
 noreturn void stub_exit_thread(struct slot *s);
 void stub_restorer(void);
 long stub_fork(struct slot *s, uint32_t handle, uint64_t cookie);
@@ -49,7 +55,7 @@ extern const struct fixup stub_fixups[], stub_fixups_end[];
 
 noreturn void zygote_start(const uint64_t *sp);
 noreturn void stub_signal(int sig, siginfo_t *info, struct ucontext *uc);
-noreturn void stub_patched(struct slot *s);
+void stub_patched(struct slot *s);
 noreturn void stub_kicked(struct slot *s);
 noreturn void stub_child(struct slot *s);
 noreturn void stub_thread(struct slot *s);
@@ -69,21 +75,35 @@ static inline long sys(long nr, long a, long b, long c, long d, long e, long f)
 
 /* ---- hand-off ---- */
 
-/* Publish the event in the slot's line and return when the kernel has answered. */
-static inline void handoff(struct slot *s)
+/* Publish the event in the slot's line and return when the kernel has answered. A look at the line before the answer is there takes the
+ * line away from the kernel, which then has to fetch it back to answer: that costs as much as the hand-off itself. So the first look is
+ * put off for as long as this kind of call was last seen to take, found out by trying a little less after each success. */
+static inline __attribute__((always_inline)) void handoff(struct slot *s, uint32_t kind)
 {
-	uint32_t n = KPAGE->spin;
+	uint16_t *wait = &s->wait[kind % (sizeof(s->wait) / sizeof(s->wait[0]))];
+	uint32_t n = KPAGE->spin, turns = *wait / WAIT_UNIT;
 
 	/* A plain store, which leaves with those before it. A worker that withdraws the polling flag and looks at the slots once more may
 	 * miss it; then the flag is seen here, and *wait* tells the worker. */
 	__atomic_store_n(&s->line.state, SLOT_EVENT, __ATOMIC_RELEASE);
+	if (likely(__atomic_load_n(&KPAGE->polling, __ATOMIC_RELAXED))) {
+		while (turns--)
+			__builtin_ia32_pause();
+		if (likely(__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) == SLOT_RUN)) {
+			*wait -= *wait != 0;
+			return;
+		}
+	}
 	while (__atomic_load_n(&KPAGE->polling, __ATOMIC_RELAXED) && n--) {
 		uint32_t st;
 
-		__builtin_ia32_pause(); /* first: see spin_for_event() */
+		__builtin_ia32_pause();
 		st = __atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE);
-		if (likely(st == SLOT_RUN))
+		if (likely(st == SLOT_RUN)) {
+			if (KPAGE->spin - n < WAIT_NEAR && *wait < WAIT_MAX)
+				*wait += WAIT_MISS;
 			return;
+		}
 		if (st == SLOT_PARK)
 			break;
 	}
@@ -242,13 +262,16 @@ static inline void post(struct slot *s, uint32_t info, uint64_t a0, uint64_t a1)
 	s->line.args[1] = a1;
 }
 
-/* Most answers with data: nothing but the line is touched if they are short. */
+/* Most answers with data: nothing but the line is touched if they are short. The loads of the rest do not wait for anything, so that
+ * their lines come at the same time. */
 static inline void copy_one(struct slot *s, uint32_t ans)
 {
-	uint32_t len = (uint32_t)s->line.args[2], off = (uint32_t)(s->line.args[2] >> 32);
-	uint64_t from = off == SLOT_COPY_INLINE ? (uint64_t)&s->line.args[3] : (uint64_t)s->buf + off;
+	uint32_t len = (uint32_t)s->line.args[2], off = (uint32_t)(s->line.args[2] >> 32), here = !off ? 0 : len < SLOT_INLINE ? len : SLOT_INLINE;
+	uint64_t to = s->line.args[1];
 
-	if (unlikely(stub_copy(s->line.args[1], from, len)) && (ans & ANS_RESULT))
+	if (unlikely(stub_copy(to, (uint64_t)&s->line.args[3], here) ||
+		     (len > here && stub_copy(to + here, (uint64_t)s->buf + off + here, len - here))) &&
+	    (ans & ANS_RESULT))
 		s->regs.rax = (uint64_t)-14;
 }
 
@@ -347,45 +370,62 @@ static bool carry_out(struct slot *s, uint32_t ans)
 	return true;
 }
 
-static noreturn void resume(struct slot *s, uint32_t ans)
+static inline void resume(struct slot *s, uint32_t ans)
 {
 	load_fp(s);
 	if (ans & ANS_FULL)
-		exit_full(s);
-	if (!s->flags_live)
-		exit_fast(s);
+		return exit_full(s);
+	if (likely(!s->flags_live))
+		return exit_fast(s);
 	if (unlikely(s->regs.eflags & 0x100)) { /* single-stepping: the trap must not come before the first guest instruction */
 		s->regs.rcx = s->regs.rip;
-		exit_full(s);
+		return exit_full(s);
 	}
-	exit_fast_flags(s);
+	return exit_fast_flags(s);
 }
 
+static __attribute__((noinline)) void answered_more(struct slot *s);
+
 /* The line holds an answer. */
-static noreturn void answered(struct slot *s)
+static inline void answered(struct slot *s)
+{
+	uint32_t ans = s->line.info;
+
+	if (likely(!ans)) {
+		s->regs.rax = s->line.args[0];
+		return resume(s, 0);
+	}
+	if (likely(ans == (ANS_RESULT | ANS_COPY1))) {
+		s->regs.rax = s->line.args[0];
+		copy_one(s, ans);
+		return resume(s, 0);
+	}
+	return answered_more(s);
+}
+
+static void answered_more(struct slot *s)
 {
 	for (;;) {
 		uint32_t ans = s->line.info;
 
-		if (likely(!ans)) {
-			s->regs.rax = s->line.args[0];
-			resume(s, 0);
-		}
-		if (ans == (ANS_RESULT | ANS_COPY1)) {
-			s->regs.rax = s->line.args[0];
-			copy_one(s, ans);
-			resume(s, 0);
-		}
+		if (!ans)
+			ans = ANS_RESULT;
 		if (carry_out(s, ans))
-			resume(s, ans);
-		handoff(s);
+			return resume(s, ans);
+		handoff(s, NO_CALL);
 	}
 }
 
-static noreturn void serve(struct slot *s)
+static inline void serve(struct slot *s, uint32_t kind)
 {
-	handoff(s);
+	handoff(s, kind);
 	answered(s);
+}
+
+static __attribute__((noinline)) noreturn void serve_signal(struct slot *s, uint32_t kind)
+{
+	serve(s, kind);
+	__builtin_unreachable();
 }
 
 /* ---- system calls ---- */
@@ -457,7 +497,7 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 
 /* rt_sigaction(signo, act, old, size), where it needs nobody's leave: it asks, or it replaces a default action by one that says the
  * same with other flags (posix_spawn does both for every signal). Not where a default action means to ignore: that drops signals. */
-static bool own_action(struct slot *s)
+static __attribute__((noinline)) bool own_action(struct slot *s)
 {
 	const uint64_t not_here = 1UL << 8 | 1UL << 18 | 1UL << 16 | 1UL << 17 | 1UL << 22 | 1UL << 27; /* KILL STOP CHLD CONT URG WINCH */
 	uint64_t act = s->regs.rsi, old = s->regs.rdx;
@@ -499,7 +539,7 @@ static bool own_mask(struct slot *s, uint64_t mask)
 }
 
 /* rt_sigprocmask(how, set, old, size) */
-static bool own_sigprocmask(struct slot *s)
+static __attribute__((noinline)) bool own_sigprocmask(struct slot *s)
 {
 	uint64_t set = s->regs.rsi, to = s->regs.rdx, old = s->sig.mask, new;
 
@@ -527,8 +567,6 @@ static bool own_sigprocmask(struct slot *s)
 	return true;
 }
 
-static noreturn void resume(struct slot *s, uint32_t ans);
-
 void stub_patched(struct slot *s)
 {
 	s->fp = 0;
@@ -537,12 +575,12 @@ void stub_patched(struct slot *s)
 	s->regs.cs = 0x33;
 	s->regs.ss = 0x2b;
 	if (s->regs.rax == __NR_rt_sigaction && own_action(s))
-		resume(s, 0);
+		return resume(s, 0);
 	if (s->regs.rax == __NR_rt_sigprocmask && own_sigprocmask(s))
-		resume(s, 0);
+		return resume(s, 0);
 	save_fs_base(s);
 	syscall_line(s, (uint32_t)s->regs.rax, EV_FP_LIVE);
-	serve(s);
+	return serve(s, (uint32_t)s->regs.rax);
 }
 
 /* ---- signals ---- */
@@ -603,7 +641,7 @@ noreturn static void fault_event(struct slot *s, int sig, const siginfo_t *info,
 	if (sig == SIGSEGV || sig == SIGBUS)
 		s->fault_addr = m->trapno == 14 ? m->cr2 : (uint64_t)info->si_addr;
 	s->line.info = EV_FAULT;
-	serve(s);
+	serve_signal(s, NO_CALL);
 }
 
 /* Returns to the restorer when the interrupted stub code is to go on. */
@@ -619,7 +657,7 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 			own_sigreturn(s, m);
 		save_regs(s, m);
 		syscall_line(s, (uint32_t)info->si_syscall, compat);
-		serve(s);
+		serve_signal(s, (uint32_t)info->si_syscall);
 	}
 	if (m->rip >= STUB_TEXT && m->rip < STUB_TEXT_END) {
 		if (m->rip >= (uint64_t)exit_start && m->rip < (uint64_t)exit_end) {
@@ -637,7 +675,7 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 			s->regs.rip = s->regs.rcx;
 			s->regs.r11 = s->regs.eflags = 0x246;
 			syscall_line(s, (uint32_t)s->regs.rax, 0);
-			serve(s);
+			serve_signal(s, (uint32_t)s->regs.rax);
 		}
 		if (sig == SIGSEGV || sig == SIGBUS)
 			for (const struct fixup *f = stub_fixups; f < stub_fixups_end; f++)
@@ -654,7 +692,7 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 guest:
 	if (sig == STUB_SIGKICK) {
 		s->line.info = EV_KICK;
-		serve(s);
+		serve_signal(s, NO_CALL);
 	}
 	fault_event(s, sig, info, m);
 }
@@ -667,7 +705,7 @@ void stub_kicked(struct slot *s)
 	if (!s->flags_live)
 		s->regs.eflags = 0x246;
 	s->line.info = EV_KICK | EV_FP_LIVE;
-	serve(s);
+	serve_signal(s, NO_CALL);
 }
 
 /* ---- new threads and processes ---- */
@@ -682,7 +720,8 @@ static void set_altstack(struct slot *s)
 /* A forked process, its own slots mapped; alternate stack, GS base and FP state are its parent's, which is right. */
 void stub_child(struct slot *s)
 {
-	answered(s);
+	answered_more(s);
+	__builtin_unreachable();
 }
 
 void stub_thread(struct slot *s)
@@ -693,7 +732,8 @@ void stub_thread(struct slot *s)
 	while (__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) != SLOT_RUN)
 		if (sys(STUB_NR_HELLO, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38)
 			stub_exit_thread(s);
-	answered(s);
+	answered_more(s);
+	__builtin_unreachable();
 }
 
 /* ---- the zygote ---- */
@@ -871,7 +911,7 @@ static noreturn void zygote_main(struct slot *s)
 		__builtin_ia32_pause();
 	sys(__NR_close, r, 0, 0, 0, 0, 0);
 	post(s, EV_DONE, 0, 0);
-	serve(s);
+	serve_signal(s, NO_CALL);
 fail:
 	__atomic_store_n(&s->boot, (uint32_t)r, __ATOMIC_RELEASE);
 	stub_exit_thread(s);
