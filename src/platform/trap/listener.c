@@ -606,13 +606,12 @@ bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
 	struct platform *p = t->p;
 	struct slot_line *l = &t->slot->line;
 
-	if (p->many_workers || atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake || !t->placed ||
-	    p->lingering ||
-	    p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
+	if (p->many_workers || atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake ||
+	    !t->placed || p->lingering || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
 		return false;
 	t->warm = ans & ANS_COPY1 && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
 	active_add_locked(t);
-	/* With one worker a kick comes from its own thread. */
+	/* Plain stores: a kick that comes meanwhile is found when the stub has not come back for a while (pl_thread_run). */
 	atomic_store_explicit(&t->phase, PH_GUEST, memory_order_release);
 	l->args[0] = result;
 	if (ans & ANS_COPY1) {

@@ -324,11 +324,19 @@ static void dead_event(struct pl_thread *t, struct pl_event *ev)
 	ev->signo = t->space->dead ? t->space->dead_signal : 0;
 }
 
+static void force_in(struct pl_thread *t)
+{
+	WRITE_ONCE(t->slot->line.kick, 1);
+	if (syscall(SYS_tgkill, t->space->pid, t->tid, STUB_SIGKICK) && errno == ESRCH)
+		t->died = true; /* it ended itself: exit is among the calls that a guest can reach */
+}
+
 void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 {
 	struct platform *p = t->p;
 	uint64_t result;
 	uint32_t ans;
+	bool polled;
 
 	if (unlikely(thread_is_dead(t)))
 		return dead_event(t, ev);
@@ -344,10 +352,16 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 	ans = prepare(t, &result);
 	if (unlikely(ans & ANS_ORDERS))
 		t->orders_sent++;
-	if (!thread_go_polled(t, ans, result))
+	polled = thread_go_polled(t, ans, result);
+	if (!polled)
 		thread_go(t, ans, result);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL && atomic_load_explicit(&p->nactive, memory_order_relaxed) == 1)
 		spin_for_event(t);
+	if (polled && !in_kernel(t)) {
+		atomic_thread_fence(memory_order_seq_cst); /* it was left out before */
+		if (unlikely(atomic_load(&t->kick)))
+			force_in(t);
+	}
 	for (;;) {
 		int64_t since;
 		ktime_t deadline = KTIME_MAX;
@@ -383,9 +397,7 @@ void pl_thread_kick(struct pl_thread *t)
 	atomic_store(&t->kick, true);
 	if (atomic_load(&t->phase) != PH_GUEST)
 		return;
-	WRITE_ONCE(t->slot->line.kick, 1);
-	if (syscall(SYS_tgkill, t->space->pid, t->tid, STUB_SIGKICK) && errno == ESRCH)
-		t->died = true; /* it ended itself: exit is among the calls that a guest can reach */
+	force_in(t);
 	if (t->fiber)
 		fiber_wake(t->fiber); /* to wait with a deadline from now on */
 }

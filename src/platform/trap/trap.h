@@ -82,7 +82,7 @@ struct pl_thread {
 	struct pl_order orders[SLOT_MAX_ORDERS];
 	uint32_t orders_sent; /* batches; against slot.orders_done */
 	uint32_t streak;      /* calls answered without blocking */
-	uint32_t gap;	      /* how long after an answer the next call comes: see thread_go_polled() */
+	uint32_t gap;	      /* how long after an answer the next call comes: see spin_for_event() */
 	uint32_t nsnap;
 	struct slot_copy snap_at[SLOT_MAX_COPIES];
 	uint8_t *snap;	      /* SLOT_BUF_SIZE; owned; allocated with the first prefetch */
