@@ -254,7 +254,8 @@ struct kpage {
 	uint32_t fsgsbase; /* the instructions are there */
 	uint64_t xfeatures;
 	uint64_t xsave_size; /* without MAGIC2 */
-	uint64_t pad1[501];
+	uint64_t pad1[5];
+	uint8_t init_fp[3968]; /* initial FP state; all of it, because CPUs look at the end of what they need not read */
 	struct kpage_prefetch prefetch[KPAGE_NR_PREFETCH][2];
 };
 _Static_assert(sizeof(struct kpage) <= STUB_KPAGE_LEN, "");

@@ -336,7 +336,7 @@ static void xstate_probe(struct platform *p)
 		__asm__("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0xd), "c"(i));
 		p->xsave_size = MAX(p->xsave_size, (size_t)eax + ebx);
 	}
-	BUG_ON(p->xsave_size > SLOT_XSAVE_SIZE);
+	BUG_ON(p->xsave_size > SLOT_XSAVE_SIZE || p->xsave_size > sizeof(p->kpage->init_fp));
 }
 
 static void on_sigchld(int sig) {}
@@ -383,6 +383,8 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->kpage->fsgsbase = p->fsgsbase;
 	p->kpage->xfeatures = p->xfeatures;
 	p->kpage->xsave_size = p->xsave_size;
+	*(uint16_t *)(void *)p->kpage->init_fp = 0x37f;
+	*(uint32_t *)(void *)(p->kpage->init_fp + 24) = 0x1f80;
 	patch_init(p);
 	if (image <= 0)
 		image = zygote_image();

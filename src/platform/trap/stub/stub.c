@@ -140,11 +140,7 @@ struct fp_sw {
 	uint32_t xstate_size, pad[7];
 };
 
-/* As after FNINIT: FCW, MXCSR, nothing in use. */
-static const union { uint8_t b[576]; struct { uint16_t fcw; uint8_t pad[22]; uint32_t mxcsr; } s; } init_fp __attribute__((aligned(64))) = {
-	.s = { .fcw = 0x37f, .mxcsr = 0x1f80 } };
-
-static inline long load_init(uint64_t features) { return features ? stub_xrstor((uint64_t)&init_fp, features) : 0; }
+static inline long load_init(uint64_t features) { return features ? stub_xrstor((uint64_t)KPAGE->init_fp, features) : 0; }
 
 /* rt_sigreturn's: with the software bytes in order all that the frame says, without them x87 and SSE; the rest initial. */
 static bool fp_from_frame(uint64_t fp)
@@ -162,10 +158,10 @@ static bool fp_from_frame(uint64_t fp)
 			return false;
 		if (magic2 == FP_MAGIC2) {
 			mine = sw.xfeatures & all;
-			return !stub_xrstor(fp, mine) && !load_init(all & ~mine);
+			return !load_init(all & ~mine) && !stub_xrstor(fp, mine);
 		}
 	}
-	return !stub_fxrstor(fp) && !load_init(all & ~3UL);
+	return !load_init(all & ~3UL) && !stub_fxrstor(fp); /* first: it loads MXCSR too */
 }
 
 static bool fp_to_frame(uint64_t fp)
@@ -175,7 +171,7 @@ static bool fp_to_frame(uint64_t fp)
 	uint32_t magic2 = FP_MAGIC2;
 
 	/* The header: xsave leaves parts of it alone. Handlers may change x87 and SSE state without looking at what is in use. */
-	if (stub_copy(fp + FP_HEADER_OFF, (uint64_t)init_fp.b + FP_HEADER_OFF, 64) || stub_xsave(fp, sw.xfeatures) ||
+	if (stub_copy(fp + FP_HEADER_OFF, (uint64_t)KPAGE->init_fp + FP_HEADER_OFF, 64) || stub_xsave(fp, sw.xfeatures) ||
 	    stub_copy(fp + FP_SW_OFF, (uint64_t)&sw, sizeof(sw)) || stub_copy((uint64_t)&used, fp + FP_HEADER_OFF, 8))
 		return false;
 	used |= 3;
