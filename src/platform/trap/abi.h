@@ -216,7 +216,7 @@ struct slot {
 	struct slot_sig sig; /* 0x2c0 */
 	uint64_t pad7[32];
 	struct slot_order orders[SLOT_MAX_ORDERS]; /* 0x400 */
-	uint16_t wait[512]; /* the stub's own: how long the answer to a call takes, by number: see handoff() */
+	uint16_t wait[512]; /* the stub's own: what is known of the answer to a call, by number: see handoff() */
 	uint8_t buf[SLOT_BUF_SIZE];
 	uint8_t xsave[SLOT_XSAVE_SIZE] __attribute__((aligned(64)));
 
