@@ -12,6 +12,7 @@
 #include "kernel/seccomp.h"
 #include "kernel/time_ns.h"
 #include "kernel/user_ns.h"
+#include "mm/window.h"
 #include <linux/capability.h>
 #include <linux/sched.h>
 
@@ -102,6 +103,10 @@ static int copy_mm(struct task *c, struct task *t, uint64_t flags)
 static void copy_files(struct task *c, struct task *t, uint64_t flags)
 {
 	if (flags & CLONE_FILES) {
+		if (!(flags & CLONE_VM)) { /* what it closes is to be closed here too */
+			fd_table_set_foreign(t->fdt);
+			mm_windows_close(t->mm);
+		}
 		fd_table_get(t->fdt);
 		c->fdt = t->fdt;
 	} else {
@@ -443,8 +448,10 @@ long task_unshare(struct task *t, uint64_t flags)
 		}
 	}
 	struct fd_table *fdt = NULL, *old_fdt = NULL;
-	if (flags & CLONE_FILES)
+	if (flags & CLONE_FILES) {
+		mm_windows_close(t->mm);
 		fdt = fd_table_dup(t->fdt, UINT32_MAX);
+	}
 	struct task old = { .kernel = t->kernel };
 	if (flags & (CLONE_SYSVSEM | CLONE_NEWIPC))
 		task_exit_sem(t);

@@ -105,6 +105,19 @@ static __attribute__((noinline)) int64_t call_timed(struct task *t, syscall_fn *
 	return r;
 }
 
+/* The copy from a file window failed, or may not be left to the stub: the read is made once more, through the kernel process. */
+static __attribute__((cold, noinline)) int64_t read_again(struct task *t)
+{
+	struct fiber_context *c = fiber_context();
+	bool was = c->no_windows;
+	c->no_windows = c->window_read.again = true;
+	int64_t r = t->kernel->syscalls->rows[t->event.nr].fn(t, &t->args);
+	c->no_windows = was;
+	c->window_read.again = false;
+	pl_set_result(t->thread, r);
+	return r;
+}
+
 static inline bool is_restart(int64_t r) { return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK; }
 
 static const struct run_state *app(struct task *t)
@@ -177,6 +190,9 @@ static const struct run_state *app(struct task *t)
 			mm_order_failed(t->mm, ev->order_index, ev->order_error);
 			pl_set_result(t->thread, ev->order_error);
 			break;
+		case PL_SHORT:
+			(void)read_again(t);
+			break;
 		case PL_DEAD:
 			return stub_dead(t);
 		default:
@@ -190,6 +206,8 @@ static const struct run_state *interrupt(struct task *t)
 	/* Cleared before the work is looked at: what comes later sets them again. */
 	atomic_store_explicit(&t->work_pending, false, memory_order_seq_cst);
 	fiber_clear_interrupt(t->fiber);
+	if (unlikely(pl_window_cancel(t->thread)))
+		t->result = read_again(t);
 	if (unlikely(task_external_stopped(t)))
 		task_wait_external_stops(t);
 	if (unlikely(READ_ONCE(t->killed))) {
@@ -210,7 +228,10 @@ static const struct run_state *syscall_enter(struct task *t)
 			t->result = r;
 		} else {
 			nr = (uint32_t)t->syscall_nr; /* the tracer may have replaced it */
+			struct fiber_context *c = fiber_context();
+			c->no_windows = true; /* the tracer will look at once */
 			t->result = nr < st->count && st->rows[nr].fn ? st->rows[nr].fn(t, &t->args) : no_syscall(t, nr);
+			c->no_windows = t->kernel->strace;
 		}
 		if (t->result == -ENOIOCTLCMD)
 			t->result = -ENOTTY;

@@ -10,6 +10,7 @@
 #include "kernel/seccomp.h"
 #include "kernel/internal.h"
 #include "mm/uaccess.h"
+#include "mm/window.h"
 #include <linux/audit.h>
 #include <linux/capability.h>
 
@@ -195,6 +196,7 @@ long seccomp_set_strict(struct task *t)
 		t->seccomp_mode = SECCOMP_MODE_STRICT;
 	task_recall_mask_locked(t); /* the stub answers nothing that a filter has to see */
 	signal_unlock(t);
+	mm_windows_close(t->mm); /* what calls no longer give is not to be found in memory */
 	task_recall_actions(t);
 	return r;
 }
@@ -320,6 +322,7 @@ long seccomp_set_filter(struct task *t, unsigned flags, uaddr_t fprog)
 	r = load(t, fprog, &f);
 	if (r)
 		return r;
+	mm_windows_close(t->mm);
 	f->log = flags & SECCOMP_FILTER_FLAG_LOG;
 	if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
 		r = seccomp_listener_create(flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &f->listener, &file);

@@ -129,6 +129,7 @@ void task_set_fiber_context(struct task *t, struct fiber *f)
 	c->cred = t->cred;
 	c->fs = t->fs;
 	c->fdt = t->fdt;
+	c->no_windows = t->kernel->strace;
 }
 
 /* Linux's commit_creds(): who changes what it may do is no longer dumpable and loses its parent-death signal. */

@@ -59,6 +59,7 @@ static struct mm *mm_alloc(struct platform *p, struct pl_space *space)
 		pl_space_get(space);
 	sleeplock_init(&mm->map_lock, RANK_MM_MAP);
 	mutex_init(&mm->vma_lock, RANK_LEAF);
+	mutex_init(&mm->window_lock, RANK_LEAF);
 	vma_tree_init(&mm->vmas);
 	TAILQ_INIT(&mm->dead);
 	mm->cache_seq = UINT32_MAX; /* odd: never equal to a resting seq */
@@ -102,6 +103,7 @@ void mm_put(struct mm *mm)
 		}
 		free(v);
 	}
+	mm_windows_free(mm);
 	if (mm->layout.exe && mm->layout.exe_put)
 		mm->layout.exe_put(mm->layout.exe);
 	if (pl_space_put)

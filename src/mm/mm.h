@@ -50,6 +50,8 @@ ssize_t shm_object_write(struct shm_object *o, const void *buf, size_t n, uint64
 struct iov_iter;
 ssize_t shm_object_read_iter(struct shm_object *o, struct iov_iter *to, uint64_t off);
 ssize_t shm_object_write_iter(struct shm_object *o, struct iov_iter *from, uint64_t off);
+/* The object, if it may be read through a mapping: without holes, which would be filled. *n: as far as there are bytes at off. */
+const void *shm_object_window(struct shm_object *o, uint64_t off, size_t *n);
 /* memfd's F_SEAL_WRITE: -EBUSY while shared writable mappings exist; afterwards new ones are -EPERM. (Writes are the file's to refuse.) */
 int shm_object_seal_write(struct shm_object *o);
 bool shm_object_has_writable_maps(struct shm_object *o);

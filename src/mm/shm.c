@@ -7,6 +7,7 @@
  * LOCKS: lock guards everything on the heap and the move. fd is set once, with release order, after which the object needs no lock
  * for data: the host's memfd has its own. size is only changed under lock. */
 #include "mm/uaccess.h"
+#include "mm/vma.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -18,12 +19,16 @@
 #define SHM_SIZE_MAX (INT64_MAX & ~(GUEST_PAGE_SIZE - 1))
 #define BOUNCE (64UL << 10)
 
+enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
+
 struct shm_object {
 	struct mappable mappable;
 	struct refcount ref;
 	uint64_t id;
 	struct mutex lock; /* RANK_MAPPING */
 	_Atomic int fd;	   /* -1: on the heap */
+	_Atomic int ro_fd; /* the memfd opened for reading only, -1: not yet; set once. Owned */
+	_Atomic int holes; /* in the memfd, as far as known: HOLES_ */
 	_Atomic uint64_t size;
 	char *heap;	   /* lock; heap_cap bytes, zero beyond size */
 	size_t heap_cap;
@@ -116,19 +121,38 @@ static int reserve_locked(struct shm_object *o, uint64_t size)
 static void shm_get(struct mappable *m) { refcount_get(&of(m)->ref); }
 static void shm_put(struct mappable *m) { shm_object_put(of(m)); }
 
+/* What is not mapped to be written is mapped from this: a guest that gets at the stub's mprotect() gets no further. */
+static int read_only_fd(struct shm_object *o)
+{
+	struct fiber_context *c = fiber_context();
+	int fd = atomic_load_explicit(&o->ro_fd, memory_order_acquire), none = -1;
+
+	if (fd >= 0 || !c || !c->mm)
+		return fd >= 0 ? fd : object_fd(o);
+	fd = platform_reopen(c->mm->platform, object_fd(o));
+	if (fd < 0) {
+		log_debug("a memory file cannot be opened read-only: %s", strerror(-fd));
+		return object_fd(o);
+	}
+	if (!atomic_compare_exchange_strong(&o->ro_fd, &none, fd)) {
+		close(fd);
+		fd = none;
+	}
+	return fd;
+}
+
 static int shm_host_fd(struct mappable *m, uint64_t off, uint64_t len, bool shared_write, int *fd, uint64_t *host_off)
 {
 	struct shm_object *o = of(m);
 	int r = 0;
 
 	(void)len;
-	(void)shared_write;
 	if (object_fd(o) < 0) {
 		mutex_lock(&o->lock);
 		r = to_memfd_locked(o);
 		mutex_unlock(&o->lock);
 	}
-	*fd = object_fd(o);
+	*fd = shared_write || r ? object_fd(o) : read_only_fd(o);
 	*host_off = off;
 	return r;
 }
@@ -189,7 +213,7 @@ struct shm_object *shm_object_create(const char *name)
 	o->mappable.ops = &shm_ops;
 	refcount_init(&o->ref);
 	mutex_init(&o->lock, RANK_MAPPING);
-	o->fd = -1;
+	o->fd = o->ro_fd = -1;
 	o->id = (uintptr_t)o >> 4 & 0xffffffff;
 	o->name = xstrdup(name ? name : "");
 	return o;
@@ -203,6 +227,8 @@ void shm_object_put(struct shm_object *o)
 		return;
 	if (o->fd >= 0)
 		close(o->fd);
+	if (o->ro_fd >= 0)
+		close(o->ro_fd);
 	free(o->heap);
 	free(o->name);
 	free(o);
@@ -318,6 +344,8 @@ ssize_t shm_object_write(struct shm_object *o, const void *buf, size_t n, uint64
 			goto out;
 	}
 	fd = object_fd(o);
+	if (off > o->size || atomic_load_explicit(&o->holes, memory_order_relaxed) == HOLES_SOME)
+		atomic_store(&o->holes, HOLES_UNKNOWN);
 	do
 		r = pwrite(fd, buf, n, off);
 	while (r < 0 && errno == EINTR);
@@ -328,6 +356,33 @@ ssize_t shm_object_write(struct shm_object *o, const void *buf, size_t n, uint64
 out:
 	mutex_unlock(&o->lock);
 	return r;
+}
+
+static bool has_holes(struct shm_object *o)
+{
+	int holes = atomic_load_explicit(&o->holes, memory_order_relaxed);
+	uint64_t pages;
+	struct stat st;
+
+	if (likely(holes != HOLES_UNKNOWN))
+		return holes == HOLES_SOME;
+	guard(mutex)(&o->lock);
+	pages = PAGE_UP(o->size) / GUEST_PAGE_SIZE;
+	if (object_fd(o) < 0) {
+		for (uint64_t p = 0; p < pages; p++)
+			if (!is_present(o, p))
+				return true;
+		return false; /* asked again once it is a memfd */
+	}
+	holes = fstat(object_fd(o), &st) || (uint64_t)st.st_blocks * 512 < pages * GUEST_PAGE_SIZE ? HOLES_SOME : HOLES_NONE;
+	atomic_store(&o->holes, holes);
+	return holes == HOLES_SOME;
+}
+
+const void *shm_object_window(struct shm_object *o, uint64_t off, size_t *n)
+{
+	*n = readable(o, *n, off);
+	return *n && !has_holes(o) ? o : NULL;
 }
 
 ssize_t shm_object_read_iter(struct shm_object *o, struct iov_iter *to, uint64_t off)
@@ -438,6 +493,7 @@ int shm_object_truncate(struct shm_object *o, uint64_t size)
 	if (object_fd(o) >= 0) {
 		if (ftruncate(object_fd(o), size))
 			return -errno;
+		atomic_store(&o->holes, HOLES_UNKNOWN);
 	} else if (size < old) {
 		if (size < o->heap_cap)
 			memset(o->heap + size, 0, MIN(o->heap_cap, old) - size);
@@ -498,6 +554,7 @@ int shm_object_fallocate(struct shm_object *o, int mode, uint64_t off, uint64_t 
 	while (r == -EINTR);
 	if (!r && !(mode & FALLOC_FL_KEEP_SIZE))
 		grow_size(o, end);
+	atomic_store(&o->holes, HOLES_UNKNOWN);
 	return r;
 }
 

@@ -208,7 +208,7 @@ size_t mm_write(struct mm *mm, uaddr_t dst, const void *src, size_t n)
 
 void iov_iter_user(struct iov_iter *it, uaddr_t buf, size_t n)
 {
-	it->kernel = false;
+	it->kernel = it->direct = false;
 	it->append = 0;
 	it->iov = it->inline_iov;
 	it->inline_iov[0] = (struct iovec){ .iov_base = (void *)buf, .iov_len = n };
@@ -229,7 +229,7 @@ int iov_iter_import(struct iov_iter *it, uaddr_t vec, unsigned long vlen)
 	size_t total = 0;
 	int r = -EFAULT;
 
-	it->kernel = false;
+	it->kernel = it->direct = false;
 	it->append = 0;
 	it->iov = it->inline_iov;
 	it->heap = NULL;

@@ -24,6 +24,7 @@ size_t mm_write(struct mm *mm, uaddr_t dst, const void *src, size_t n);
 /* A run of bytes on one side of a copy: guest iovecs or kernel memory. */
 struct iov_iter {
 	bool kernel;
+	bool direct; /* of a read: one piece of guest memory, and the system call's result is how much of it is filled */
 	int8_t append; /* of a write: RWF_APPEND (1) or RWF_NOAPPEND (-1) for this one; 0: as the file says */
 	struct iovec *iov; /* guest addresses in iov_base when !kernel; inline_iov or heap */
 	unsigned nr;

@@ -97,6 +97,8 @@ struct mm {
 	bool deferred;		   /* map_lock: the last mm_carry_out() deferred */
 	uaddr_t last_fault;	   /* map_lock: against endless repair */
 	unsigned fault_repeats;
+	_Atomic(struct file_windows *) windows; /* owned; window.c */
+	struct mutex window_lock;  /* RANK_LEAF */
 	/* The writable run that a user copy found last; valid while seq == cache_seq. A torn read costs a wrong EFAULT at most, and
 	 * is excluded by the check of seq. */
 	_Atomic uint32_t cache_seq;
@@ -134,6 +136,9 @@ int64_t mm_munmap_locked(struct mm *mm, uint64_t start, uint64_t end);
 bool mm_may_expand(struct mm *mm, unsigned flags, uint64_t pages);
 bool mm_lock_ok(struct mm *mm, uint64_t more_pages);
 bool mm_can_mlock(struct mm *mm);
+
+/* window.c */
+void mm_windows_free(struct mm *mm);
 
 /* protect.c */
 enum { ADV_POPULATE_READ = 22, ADV_POPULATE_WRITE = 23 };

@@ -34,6 +34,7 @@ enum pl_event_kind {
 	PL_KICK,    /* pl_thread_kick() forced the thread in */
 	PL_FRAME,   /* pl_frame_put() or pl_frame_fp() met a fault, pl_frame_fault() says which; the guest has not run on, none of both waits */
 	PL_ORDER,   /* an order of the last answer failed: order_index, order_error (-errno); the guest has not run on */
+	PL_SHORT,   /* the copy from a file window that the last answer stood for failed: the call (nr, args as they were) has no result yet */
 	PL_DEAD,    /* the stub broke the protocol or its host process died: signo says of what, 0 = protocol */
 };
 struct pl_event {
@@ -64,6 +65,7 @@ enum pl_prefetch_kind { PL_PF_NONE, PL_PF_STRING, PL_PF_SIZED /* len = args[len_
 #define PL_PF_ARG_SP 6 /* the stack pointer instead of an argument */
 struct pl_prefetch { uint8_t kind, arg, len_arg; uint16_t size; };
 void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_prefetch pf[2]);
+int platform_reopen(struct platform *p, int fd); /* the file of one of our descriptors, opened anew for reading only: owned; or -errno */
 void platform_dump_stats(struct platform *p); /* counters at log level debug: traps, patched, polled, notifications */
 
 /* ---- spaces and threads ---- */
@@ -154,6 +156,20 @@ const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *av
  * room or the thread will not return directly. A fault there turns the call's result into -EFAULT. src NULL: zeroes. A thread that
  * has not run yet takes copies along as well, and makes them after its orders. */
 bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n);
+
+/* ---- file windows: parts of files that the stub has mapped to copy from. Own fiber. Not inherited by fork ---- */
+#define PL_WINDOWS 8
+#define PL_WINDOW_SIZE (64UL << 20)
+int pl_window_map(struct pl_thread *t, unsigned k, int fd, uint64_t off); /* now: 0 or -errno, and nothing is mapped there. May park */
+int pl_window_unmap(struct pl_thread *t, unsigned k, bool now); /* now, or with the next answer */
+/* May number k be mapped anew? Not while another thread's answer, just under way, copies from it. */
+bool pl_window_idle(struct pl_thread *t, unsigned k);
+/* Let the stub copy n bytes from `at` in window k with the answer: its only copy. If that fails, which only the stub can find out, PL_SHORT
+ * comes back. False: not possible now. */
+bool pl_window_copy(struct pl_thread *t, uaddr_t dst, unsigned k, uint64_t at, size_t n);
+/* Forget such a copy that has not been handed over: true if there was one; the call then has no result. */
+bool pl_window_cancel(struct pl_thread *t);
+
 /* Atomic compare-and-exchange on a guest word by the thread itself (for PI and robust futexes): *old receives what was there. 0 or -EFAULT. */
 int pl_cmpxchg32(struct pl_thread *t, uaddr_t addr, uint32_t expect, uint32_t val, uint32_t *old);
 

@@ -78,7 +78,8 @@ static uint64_t memfd_bytes(struct watch *w)
 		return 0;
 	}
 	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && !fstat(atoi(e->d_name), &st) && S_ISREG(st.st_mode) && st.st_dev == w->shmem && !st.st_nlink)
+		/* A memory file may be open for reading as well: counted once. */
+		if (e->d_name[0] != '.' && (fcntl(atoi(e->d_name), F_GETFL) & O_ACCMODE) == O_RDWR && !fstat(atoi(e->d_name), &st) && S_ISREG(st.st_mode) && st.st_dev == w->shmem && !st.st_nlink)
 			sum += (uint64_t)st.st_blocks * 512;
 	closedir(d);
 	return sum;

@@ -70,6 +70,9 @@ struct fiber_context {
 	struct cred *cred;	  /* effective credentials for permission checks, borrowed */
 	struct fs_context *fs;	  /* borrowed */
 	struct fd_table *fdt;	  /* borrowed */
+	bool no_windows;	  /* data read must be in the guest's memory when the call ends (mm/window.c) */
+	/* vfs: the last read that left the copy to the stub; again: it was not made, the call comes once more */
+	struct { uint64_t file; int64_t from, to; bool again; } window_read;
 	bool timed;		  /* count the TSC ticks that pass in parks */
 	uint64_t parked_ticks;
 };

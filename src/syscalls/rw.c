@@ -19,6 +19,7 @@ long sys_read(struct task *t, const struct syscall_args *a)
 		return -EBADF;
 	struct iov_iter it;
 	iov_iter_user(&it, a->a[1], a->a[2]);
+	it.direct = true;
 	ssize_t n = vfs_read(f, &it, NULL);
 	fd_put_light(f, c);
 	return n;
@@ -54,6 +55,7 @@ static long prw(struct task *t, const struct syscall_args *a, ssize_t (*fn)(stru
 	if (likely(positioned(f))) {
 		struct iov_iter it;
 		iov_iter_user(&it, a->a[1], a->a[2]);
+		it.direct = fn == vfs_read;
 		n = fn(f, &it, &pos);
 	}
 	fd_put_light(f, c);
@@ -81,6 +83,7 @@ static long do_vec(struct task *t, const struct syscall_args *a, bool write, int
 	} else if (!(n = iov_iter_import(&it, a->a[1], a->a[2] > UINT32_MAX ? UINT32_MAX : a->a[2]))) {
 		if (write && S_ISREG(f->inode->mode))
 			it.append = flags & RWF_APPEND_ ? 1 : flags & RWF_NOAPPEND_ ? -1 : 0;
+		it.direct = !write && it.nr == 1;
 		if (flags & RWF_NOWAIT_)
 			n = -EOPNOTSUPP; /* the file systems have no way to promise "without waiting" */
 		else if ((flags & RWF_APPEND_) && (flags & RWF_NOAPPEND_))

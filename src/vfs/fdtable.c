@@ -4,6 +4,7 @@
  * A table that only one task has is read without its lock: nobody else can change it while its task is in a system call
  * (others that want a look, as /proc/PID/fd and pidfd_getfd, only read, and count the table first). Growing a table
  * replaces its arrays, so readers of a shared table take the lock. */
+#include "mm/window.h"
 #include "vfs/internal.h"
 
 #define MAX_FDS (1u << 20)
@@ -17,6 +18,7 @@ struct fd_table {
 	unsigned size, next;	  /* next: no free descriptor below */
 	unsigned count;
 	_Atomic uint64_t limit;
+	_Atomic bool foreign;	  /* shared by tasks that do not share their memory */
 };
 
 static struct fd_table *table_alloc(unsigned size)
@@ -37,6 +39,8 @@ struct fd_table *fd_table_create(void) { return table_alloc(BITS); }
 void fd_table_get(struct fd_table *t) { refcount_get(&t->ref); }
 /* A counted look from outside (/proc/PID/fd) makes it shared for a moment: exec then copies a table that it need not have. */
 bool fd_table_shared(struct fd_table *t) { return refcount_read(&t->ref) > 1; }
+unsigned fd_table_users(struct fd_table *t) { return atomic_load(&t->foreign) ? 0 : refcount_read(&t->ref); }
+void fd_table_set_foreign(struct fd_table *t) { atomic_store(&t->foreign, true); }
 void fd_table_set_limit(struct fd_table *t, uint64_t nofile) { atomic_store(&t->limit, nofile); }
 uint64_t fd_table_limit(struct fd_table *t) { return atomic_load(&t->limit); }
 
@@ -77,6 +81,10 @@ static int filp_close(struct fd_table *t, struct file *f)
 {
 	int ret = 0;
 
+	uint64_t window = atomic_load_explicit(&f->window_id, memory_order_relaxed);
+
+	if (unlikely(window))
+		mm_window_close(window);
 	if (f->ops && f->ops->flush && !(f->mode & FMODE_PATH))
 		ret = f->ops->flush(f);
 	if (f->inode && atomic_load_explicit(&f->inode->locks, memory_order_acquire))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rw.c: reading, writing and seeking in open files, and copying between them. */
+#include "mm/window.h"
 #include "vfs/internal.h"
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -36,13 +37,87 @@ static int check_area(struct file *f, int64_t pos, size_t count)
 	return 0;
 }
 
+/* ---- reads that the stub carries out (mm/window.h) ---- */
+
+/* Until windows would have saved this much, one is not worth making: a hand-off with a descriptor, page faults, and the way back into
+ * polling. */
+#define WINDOW_GAIN 100000
+#define WINDOW_MIN 512 /* fewer bytes gain nothing that counts */
+
+static uint32_t window_gain(size_t n) { return n <= 8192 ? 100 + n / 8 : 600 + MIN(n, 1UL << 20) / 64; }
+
+#define WINDOW_NEVER UINT32_MAX
+
+static bool window_open(struct file *f, const void *object, int64_t pos)
+{
+	static _Atomic uint64_t last_id;
+	struct vm_map m = { .prot = 1 /* PROT_READ */, .flags = 2 /* MAP_PRIVATE: nothing is copied up */ };
+	uint64_t id = atomic_load(&f->window_id);
+	int ret;
+
+	atomic_store_explicit(&f->window_gain, 0, memory_order_relaxed);
+	if (!f->ops->mmap || f->ops->mmap(f, &m))
+		return false;
+	if (!id) {
+		uint64_t new = atomic_fetch_add(&last_id, 1) + 1;
+
+		if (atomic_compare_exchange_strong(&f->window_id, &id, new))
+			id = new;
+	}
+	ret = mm_window_open(id, object, m.mappable, pos, fd_table_users(fiber_context()->fdt));
+	if (ret && ret != -EAGAIN)
+		atomic_store(&f->window_gain, WINDOW_NEVER);
+	return !ret;
+}
+
+/* 0: to be read otherwise */
+static ssize_t window_read(struct file *f, struct iov_iter *to, int64_t *pos)
+{
+	uint64_t id = atomic_load_explicit(&f->window_id, memory_order_relaxed);
+	size_t n = to->count;
+	const void *object;
+
+	if ((likely(!id) && n < WINDOW_MIN) || fiber_context()->no_windows || !(object = f->ops->window(f, *pos, &n)) || !n)
+		return 0;
+	if (!id || !mm_window_read(id, object, *pos, (uaddr_t)to->iov->iov_base, n)) {
+		uint32_t gain = atomic_load_explicit(&f->window_gain, memory_order_relaxed);
+
+		if (n < WINDOW_MIN || gain == WINDOW_NEVER)
+			return 0;
+		if (gain < WINDOW_GAIN) {
+			atomic_store_explicit(&f->window_gain, gain + window_gain(n), memory_order_relaxed);
+			return 0;
+		}
+		if (!window_open(f, object, *pos) || !(object = f->ops->window(f, *pos, &n)) || !n ||
+		    !mm_window_read(f->window_id, object, *pos, (uaddr_t)to->iov->iov_base, n))
+			return 0;
+	}
+	struct fiber_context *c = fiber_context();
+	c->window_read.file = f->window_id;
+	c->window_read.from = *pos;
+	c->window_read.to = *pos += n;
+	return n;
+}
+
+/* The stub could not make the copy, and the call is made again: back to where it started, unless others have moved on. */
+static void window_undo(struct file *f)
+{
+	struct fiber_context *c = fiber_context();
+
+	c->window_read.again = false;
+	if (c->window_read.file == f->window_id && f->pos == c->window_read.to)
+		f->pos = c->window_read.from;
+}
+
 static ssize_t do_read(struct file *f, struct iov_iter *to, int64_t *pos)
 {
 	int ret = f->ops->stream ? 0 : check_area(f, *pos, to->count);
 
 	if (unlikely(ret))
 		return ret;
-	ssize_t n = f->ops->read(f, to, pos);
+	ssize_t n = f->ops->window && to->direct ? window_read(f, to, pos) : 0;
+	if (!n)
+		n = f->ops->read(f, to, pos);
 	if (n > 0)
 		notify_file(f, IN_ACCESS);
 	return n;
@@ -62,6 +137,8 @@ ssize_t vfs_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	if (f->ops->stream)
 		return do_read(f, to, &p);
 	bool locked = pos_lock(f);
+	if (to->direct && unlikely(fiber_context()->window_read.again))
+		window_undo(f);
 	p = f->pos;
 	ssize_t n = do_read(f, to, &p);
 	if (n >= 0)

@@ -245,6 +245,9 @@ struct file_ops {
 	unsigned (*poll)(struct file *f, struct poll_table *pt); /* EPOLL bits; NULL: always readable and writable */
 	long (*ioctl)(struct file *f, unsigned cmd, uint64_t arg); /* -ENOIOCTLCMD: not mine */
 	int (*mmap)(struct file *f, struct vm_map *m);
+	/* Regular files: could read() at pos be a copy from a mapping of the file? Bounds *n by the file's end, and counts as an access.
+	 * What is mapped (see mm/window.h), or NULL. NULL op: no. */
+	const void *(*window)(struct file *f, int64_t pos, size_t *n);
 	int (*fsync)(struct file *f, bool datasync);
 	int (*fallocate)(struct file *f, int mode, int64_t off, int64_t len);
 	int (*flush)(struct file *f); /* at each close of a descriptor */
@@ -274,6 +277,8 @@ struct file {
 	void *owner_pid;	    /* counted struct pid of kernel/; freed through owner_put */
 	void (*owner_put)(void *);
 	kuid_t owner_uid, owner_euid;
+	_Atomic uint64_t window_id; /* number of this open file for mm/window.h; 0: it had no window yet */
+	_Atomic uint32_t window_gain; /* what windows would have saved; ns */
 	_Atomic(void *) epolls;	    /* epoll items that watch this file: fs/anon/epoll */
 };
 /* A file on path (counted by it) with these ops, count 1. NULL when memory is short. */
@@ -332,6 +337,8 @@ struct fd_table *fd_table_create(void);
 struct fd_table *fd_table_dup(struct fd_table *t, unsigned upto /* UINT32_MAX: all */);
 void fd_table_get(struct fd_table *t);
 void fd_table_put(struct fd_table *t);
+unsigned fd_table_users(struct fd_table *t); /* as far as file windows care: 0 once tasks with other memory have it too */
+void fd_table_set_foreign(struct fd_table *t);
 bool fd_table_shared(struct fd_table *t); /* another task has it too (or looks at it): exec copies it then */
 struct file *fd_get(struct fd_table *t, int fd);      /* counted, not O_PATH; NULL: EBADF */
 struct file *fd_get_raw(struct fd_table *t, int fd);  /* also O_PATH */

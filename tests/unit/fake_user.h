@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_user.h: what tests without guests share: user copies (addresses are this program's own pointers), a fiber to run on. Included once a test. */
+#include "mm/window.h"
 #include "vfs/vfs.h"
 
 int copy_from_user(void *dst, uaddr_t src, size_t n) { memcpy(dst, (void *)src, n); return 0; }
@@ -17,6 +18,7 @@ ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size)
 void iov_iter_kernel(struct iov_iter *it, void *buf, size_t n)
 {
 	it->kernel = true;
+	it->direct = false;
 	it->inline_iov[0] = (struct iovec){ buf, n };
 	it->iov = it->inline_iov;
 	it->nr = 1;
@@ -52,6 +54,12 @@ size_t iov_iter_zero(size_t n, struct iov_iter *it)
 }
 void mm_settle(struct mm *mm);
 void mm_settle(struct mm *mm) { (void)mm; }
+
+/* no file windows */
+bool mm_window_read(uint64_t file, const void *object, uint64_t off, uaddr_t dst, size_t n) { return false; }
+int mm_window_open(uint64_t file, const void *object, struct mappable *m, uint64_t off, unsigned table_users) { return -EAGAIN; }
+void mm_window_close(uint64_t file) {}
+int platform_reopen(struct platform *p, int fd) { return -ENOENT; }
 
 /* ---- a test's body runs in world(), the test program's own, on a fiber ---- */
 

@@ -215,6 +215,12 @@ const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *av
 	(void)t, (void)src, (void)n, (void)avail;
 	return NULL;
 }
+/* no file windows */
+int pl_window_map(struct pl_thread *t, unsigned k, int fd, uint64_t off) { (void)t, (void)k, (void)fd, (void)off; return -ENOSYS; }
+int pl_window_unmap(struct pl_thread *t, unsigned k, bool now) { (void)t, (void)k, (void)now; return 0; }
+bool pl_window_idle(struct pl_thread *t, unsigned k) { (void)t, (void)k; return true; }
+bool pl_window_copy(struct pl_thread *t, uaddr_t dst, unsigned k, uint64_t at, size_t n) { (void)t, (void)dst, (void)k, (void)at, (void)n; return false; }
+int platform_reopen(struct platform *p, int fd) { (void)p, (void)fd; return -ENOENT; }
 static bool copy_out_ok;
 static unsigned copy_outs;
 bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)

@@ -4,6 +4,7 @@
 #include "fs/overlay/overlay.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "kernel/kernel.h"
+#include "mm/window.h"
 #include "vfs/vfs.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@ void iov_iter_kernel(struct iov_iter *it, void *buf, size_t n)
 {
 	memset(it, 0, sizeof(*it));
 	it->kernel = true;
+	it->direct = false;
 	it->iov = it->inline_iov;
 	it->iov[0] = (struct iovec){ buf, n };
 	it->nr = 1;
@@ -50,6 +52,11 @@ void iov_iter_advance(struct iov_iter *it, size_t n)
 }
 void iov_iter_revert(struct iov_iter *it, size_t n, const struct iov_iter *saved) { *it = *saved; }
 void mm_settle(struct mm *mm) {}
+/* no file windows */
+bool mm_window_read(uint64_t file, const void *object, uint64_t off, uaddr_t dst, size_t n) { return false; }
+int mm_window_open(uint64_t file, const void *object, struct mappable *m, uint64_t off, unsigned table_users) { return -EAGAIN; }
+void mm_window_close(uint64_t file) {}
+int platform_reopen(struct platform *p, int fd) { return -ENOENT; }
 
 static int checks, failures;
 static char base[64];

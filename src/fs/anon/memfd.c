@@ -45,6 +45,11 @@ static ssize_t memfd_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	return n;
 }
 
+static const void *memfd_window(struct file *f, int64_t pos, size_t *n)
+{
+	return shm_object_window(memfd_of(f->inode)->shm, pos, n);
+}
+
 static ssize_t memfd_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	struct memfd *m = memfd_of(f->inode);
@@ -156,6 +161,7 @@ static const struct file_ops memfd_ops = {
 	.write = memfd_write,
 	.llseek = memfd_llseek,
 	.mmap = memfd_mmap,
+	.window = memfd_window,
 	.fsync = memfd_fsync,
 	.fallocate = memfd_fallocate,
 	.fcntl = memfd_fcntl,

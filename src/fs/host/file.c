@@ -125,6 +125,20 @@ static ssize_t host_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	return done;
 }
 
+static const void *host_window(struct file *f, int64_t pos, size_t *n)
+{
+	struct host_inode *hi = host_i(f->inode);
+	uint64_t size;
+
+	if (f->flags & O_DIRECT)
+		return NULL;
+	if (!hi->fs->ro && (*n < 16384 || host_refresh(hi))) /* others may have cut it short: to ask costs as much as to read a little */
+		return NULL;
+	size = READ_ONCE(f->inode->size);
+	*n = (uint64_t)pos < size ? MIN(*n, size - pos) : 0;
+	return hi;
+}
+
 static ssize_t host_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	struct host_inode *hi = host_i(f->inode);
@@ -230,6 +244,7 @@ static const struct file_ops host_file_ops = {
 	.write = host_write,
 	.llseek = host_llseek,
 	.mmap = host_mmap,
+	.window = host_window,
 	.fsync = host_fsync,
 	.fallocate = host_fallocate,
 	.release = host_release,

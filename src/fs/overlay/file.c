@@ -170,6 +170,14 @@ static ssize_t ovl_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	return in->ops->read(in, to, pos);
 }
 
+static const void *ovl_window(struct file *f, int64_t pos, size_t *n)
+{
+	int err;
+	struct file *in = real_file(f, false, &err);
+
+	return in && in->ops->window ? in->ops->window(in, pos, n) : NULL;
+}
+
 static ssize_t ovl_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	int err;
@@ -339,6 +347,7 @@ static const struct file_ops ovl_file_fops = {
 	.write = ovl_write,
 	.llseek = ovl_llseek,
 	.mmap = ovl_mmap,
+	.window = ovl_window,
 	.fsync = ovl_fsync,
 	.fallocate = ovl_fallocate,
 	.fcntl = ovl_fcntl,

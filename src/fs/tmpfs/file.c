@@ -70,6 +70,12 @@ static ssize_t tmpfs_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	return n;
 }
 
+static const void *tmpfs_window(struct file *f, int64_t pos, size_t *n)
+{
+	accessed(f);
+	return shm_object_window(TI(f->inode)->shm, pos, n);
+}
+
 static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	struct inode *i = f->inode;
@@ -162,6 +168,7 @@ const struct file_ops tmpfs_file_ops = {
 	.write = tmpfs_write,
 	.llseek = tmpfs_llseek,
 	.mmap = tmpfs_mmap,
+	.window = tmpfs_window,
 	.fsync = tmpfs_fsync,
 	.fallocate = tmpfs_fallocate,
 };

@@ -18,6 +18,9 @@
 #define STUB_SLOT_SIZE 0x10000
 #define STUB_MAX_SLOTS 0x8000
 #define STUB_SLOTS_LEN 0x80000000
+#define STUB_WINDOWS 0x7fff80000000 /* parts of files, read-only: mm/window.c */
+#define STUB_WINDOW_SHIFT 26
+#define STUB_NWINDOWS 8
 #define STUB_TEXT 0x7fffb0000000
 #define STUB_TEXT_END 0x7fffb0010000
 #define STUB_KPAGE 0x7fffb0100000
@@ -97,6 +100,7 @@ enum {
 	EV_KICK,
 	EV_ORDER, /* args[0] index, args[1] -errno: the rest of the orders was not executed */
 	EV_DONE,  /* an answer with ANS_STAY was carried out; args[0] = its value */
+	EV_SHORT, /* a copy from a file window was not (fully) made */
 	EV_FRAME, /* ANS_FPLOAD or ANS_FRAME met a fault: args[0] trap, args[1] its error code, args[2] address */
 	EV_KIND = 0xff,
 	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
@@ -122,7 +126,7 @@ enum {
 	ANS_FULL = 0x800,   /* all registers come from slot.regs */
 	ANS_RESULT = 0x1000, /* with other flags: rax = args[0] */
 	ANS_COPY1 = 0x4000, /* one copy to guest memory: to args[1], the low half of args[2] bytes, from buf + the high half; unless that is 0, the
-			       first SLOT_INLINE of them come from args[3] and up instead */
+			       first SLOT_INLINE of them come from args[3] and up instead. SLOT_COPY_WINDOW: all from the address in args[3] */
 	ANS_PATCH = 0x2000,  /* write patch_len of patch_bytes over text; value: 0 or -errno */
 	ANS_FPLOAD = 0x8000, /* load the FP state of the signal frame at sig.fp_at, as rt_sigreturn does; 0: the initial one */
 	ANS_FRAME = 0x10000, /* write slot.frame to sig.frame_at, save the FP state at sig.frame_fp as signal frames have it, load the initial one */
@@ -152,6 +156,7 @@ struct slot_order {
 
 #define SLOT_MAX_COPIES 8
 #define SLOT_INLINE 24 /* so many bytes travel in the line itself */
+#define SLOT_COPY_WINDOW 0xfffffff0U
 #define SLOT_COPY1_AT 40 /* in buf; with SLOT_INLINE, the start of a cache line */
 struct slot_copy {
 	uint64_t addr; /* guest */

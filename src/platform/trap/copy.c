@@ -103,7 +103,7 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 
 	if (t->ncopies == 0)
 		t->zero_len = 0;
-	if (t->ncopies == SLOT_MAX_COPIES || clip(dst, n) != n || (kind && (kind != EV_SYSCALL || t->regs_dirty)))
+	if (t->ncopies == SLOT_MAX_COPIES || (t->ncopies && t->copies[0].off == SLOT_COPY_WINDOW) || clip(dst, n) != n || (kind && (kind != EV_SYSCALL || t->regs_dirty)))
 		return false;
 	if (!src && n <= t->zero_len) {
 		t->copies[t->ncopies++] = (struct slot_copy){ dst, t->zero_at, (uint32_t)n };

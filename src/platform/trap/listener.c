@@ -609,7 +609,7 @@ bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
 	if (p->many_workers || atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake ||
 	    !t->placed || p->lingering || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
 		return false;
-	t->warm = ans & ANS_COPY1 && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
+	t->warm = ans & ANS_COPY1 && t->copies[0].off != SLOT_COPY_WINDOW && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
 	active_add_locked(t);
 	/* Plain stores: a kick that comes meanwhile is found when the stub has not come back for a while (pl_thread_run). */
 	atomic_store_explicit(&t->phase, PH_GUEST, memory_order_release);

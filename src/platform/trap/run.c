@@ -255,6 +255,7 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 
 	t->regs_cached = t->regs_dirty = t->have_result = t->set_fs = t->set_gs = t->set_xsave = t->need_full = false;
 	t->nsnap = t->frame = 0;
+	atomic_store_explicit(&t->window, 0, memory_order_relaxed);
 	if (likely((l->info & EV_KIND) == EV_SYSCALL)) {
 		ev->kind = PL_SYSCALL;
 		if (l->info & EV_PREFETCH)
@@ -289,6 +290,12 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 		ev->kind = PL_KICK;
 		t->p->stats.kicks++;
 		t->need_full = true;
+		break;
+	case EV_SHORT:
+		if (!(sent & ANS_COPY1) || t->ncopies != 1 || t->copies[0].off != SLOT_COPY_WINDOW)
+			return false;
+		ev->kind = PL_SHORT;
+		t->p->stats.shorts++;
 		break;
 	case EV_ORDER:
 		if (l->args[0] >= t->norders || !((int64_t)l->args[1] < 0 && (int64_t)l->args[1] > -4096))
@@ -432,7 +439,7 @@ static void cache_regs(struct pl_thread *t)
 	for (size_t i = 0; i < sizeof(t->regs) / 8; i++)
 		((uint64_t *)&t->regs)[i] = ((const volatile uint64_t *)&t->slot->regs)[i];
 	sanitise(&t->regs);
-	if ((t->line.info & EV_KIND) != EV_SYSCALL && t->space->npatched)
+	if ((t->line.info & EV_KIND) != EV_SYSCALL && (t->line.info & EV_KIND) != EV_SHORT && t->space->npatched)
 		t->regs.rip = patch_canonical_rip(t, t->regs.rip);
 	t->regs.orig_rax = (t->line.info & EV_KIND) == EV_SYSCALL ? t->line.nr : UINT64_MAX;
 	t->regs.gs_base = t->gs_base;

@@ -76,7 +76,8 @@ struct pl_thread {
 	struct pl_regs regs;
 	uint32_t ncopies, copy_used, zero_at, zero_len;
 	struct slot_copy copies[SLOT_MAX_COPIES];
-	uint8_t small[SLOT_INLINE]; /* the beginning of the first copy: not in the buffer unless it starts at 0 there */
+	uint8_t small[SLOT_INLINE]; /* the beginning of the first copy: not in the buffer unless it starts at 0 there; or where in a file window it is */
+	_Atomic uint8_t window; /* 1 + the file window that the last answer, or the next one, copies from; other threads of the space read it */
 	uint32_t warm;	      /* bytes of the last answer's copy in the buffer, when the next one is likely to have as many */
 	uint32_t norders, order_base;
 	struct pl_order orders[SLOT_MAX_ORDERS];
@@ -116,7 +117,7 @@ struct pl_space {
 
 enum mode { MODE_SYNC, MODE_POLL };
 
-struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, forks, clones, sites; };
+struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, forks, clones, sites, windows, window_copies, shorts; };
 
 struct platform {
 	struct sched *sched;

@@ -462,6 +462,7 @@ void platform_dump_stats(struct platform *p)
 	const struct platform_stats *st = &p->stats;
 
 	log_debug("platform: %lu events, %lu patched, %lu polled, %lu notifications, %lu answers woke a stub, polling entered %lu left %lu, "
-		  "%lu faults, %lu kicks, %lu order batches, %lu forks, %lu threads, %lu sites patched", st->events, st->patched, st->polled, st->notifications,
-		  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->forks, st->clones, st->sites);
+		  "%lu faults, %lu kicks, %lu order batches, %lu forks, %lu threads, %lu sites patched, %lu windows for %lu reads, %lu of them failed", st->events, st->patched, st->polled, st->notifications,
+		  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->forks, st->clones, st->sites,
+		  st->windows, st->window_copies, st->shorts);
 }

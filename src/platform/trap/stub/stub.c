@@ -266,18 +266,27 @@ static inline void post(struct slot *s, uint32_t info, uint64_t a0, uint64_t a1)
 }
 
 /* Most answers with data: nothing but the line is touched if they are short. The loads of the rest do not wait for anything, so that
- * their lines come at the same time. */
-static inline void copy_one(struct slot *s, uint32_t ans, uint32_t kind)
+ * their lines come at the same time. False: from a file window, and not all of it; a new event is in the line. */
+static inline bool copy_one(struct slot *s, uint32_t ans, uint32_t kind)
 {
 	uint32_t len = (uint32_t)s->line.args[2], off = (uint32_t)(s->line.args[2] >> 32), here = !off ? 0 : len < SLOT_INLINE ? len : SLOT_INLINE;
 	uint64_t to = s->line.args[1];
 	uint16_t *wait = wait_of(s, kind);
 
+	if (unlikely(off == SLOT_COPY_WINDOW)) {
+		*wait &= WAIT_TIME;
+		if (likely(!stub_copy(to, s->line.args[3], len)))
+			return true;
+		post(s, EV_SHORT, 0, 0);
+		return false;
+	}
 	*wait = (uint16_t)((*wait & WAIT_TIME) | (here && len < 64 * 15 ? (len - here + 63) / 64 : 0) << WAIT_LINES);
 	if (unlikely(stub_copy(to, (uint64_t)&s->line.args[3], here) ||
 		     (len > here && stub_copy(to + here, (uint64_t)s->buf + off + here, len - here))) &&
 	    (ans & ANS_RESULT))
 		s->regs.rax = (uint64_t)-14;
+	return true;
+	return true;
 }
 
 /* What an answer says of signal frames. False: at a fault, which is in the line. */
@@ -364,8 +373,8 @@ static bool carry_out(struct slot *s, uint32_t ans)
 			if (stub_copy(c->addr, (uint64_t)s->buf + c->off, c->len) && (ans & ANS_RESULT))
 				s->regs.rax = (uint64_t)-14;
 		}
-	if (ans & ANS_COPY1)
-		copy_one(s, ans, NO_CALL);
+	if ((ans & ANS_COPY1) && !copy_one(s, ans, NO_CALL))
+		return false;
 	if (ans & (ANS_FPLOAD | ANS_FRAME) && !frames(s, ans))
 		return false;
 	if (ans & ANS_STAY) {
@@ -402,8 +411,9 @@ static inline void answered(struct slot *s, uint32_t kind)
 	}
 	if (likely(ans == (ANS_RESULT | ANS_COPY1))) {
 		s->regs.rax = s->line.args[0];
-		copy_one(s, ans, kind);
-		return resume(s, 0);
+		if (likely(copy_one(s, ans, kind)))
+			return resume(s, 0);
+		handoff(s, NO_CALL);
 	}
 	return answered_more(s);
 }
