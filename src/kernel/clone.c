@@ -35,8 +35,12 @@ static int check_flags(struct task *t, const struct clone_args_k *a)
 		return -EINVAL;
 	if ((f & CLONE_PIDFD) && (f & CLONE_DETACHED))
 		return -EINVAL;
-	if (f & CLONE_INTO_CGROUP)
-		return -EOPNOTSUPP;
+	if (t->sched_policy == SCHED_DEADLINE_K && !t->sched_reset_on_fork)
+		return -EAGAIN;
+	if (f & CLONE_INTO_CGROUP) /* no descriptor is one of a cgroup: there is no file system of them */
+		return -EBADF;
+	if ((f & CLONE_SETTLS) && a->tls >= PL_TASK_SIZE)
+		return -EPERM;
 	return namespaces_check(t, f);
 }
 
@@ -56,9 +60,11 @@ static void inherit(struct task *c, struct task *t, const struct clone_args_k *a
 	c->ioprio = t->ioprio;
 	c->sched_policy = t->sched_policy;
 	c->sched_priority = t->sched_priority;
+	c->sched_dl = t->sched_dl;
 	if (t->sched_reset_on_fork) {
 		if (c->sched_policy != 0)
 			c->sched_policy = c->sched_priority = 0;
+		memset(&c->sched_dl, 0, sizeof(c->sched_dl));
 		if (c->nice < 0)
 			c->nice = 0;
 	}
@@ -167,6 +173,10 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 	memcpy(tg->limits, old->limits, sizeof(tg->limits));
 	mutex_unlock(&old->limits_lock);
 	tg->oom_score_adj = atomic_load(&old->oom_score_adj);
+	tg->thp_disabled = old->thp_disabled;
+	tg->io_flusher = old->io_flusher;
+	tg->mce_policy = old->mce_policy;
+	tg->mdwe = old->mdwe & PR_MDWE_NO_INHERIT_ ? 0 : old->mdwe;
 	return tg;
 }
 

@@ -339,7 +339,7 @@ static const struct run_state *exit_first(struct task *t)
 {
 	t->after_syscall = NULL;
 	if (unlikely(t->trace_calls))
-		ptrace_event(t, PTRACE_EVENT_EXIT, (unsigned)t->exit_code);
+		ptrace_exit(t);
 	t->syscall_nr = -1;
 	return &run_exit_main;
 }

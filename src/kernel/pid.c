@@ -122,6 +122,8 @@ static int next_free(struct pid_namespace *ns)
 int pid_alloc_locked(struct pid_namespace *ns, const int *set_tid, unsigned nset_tid, struct pid **out)
 {
 	mutex_assert_held(&ns->kernel->tasks.lock);
+	if (nset_tid > (unsigned)ns->level + 1)
+		return -EINVAL;
 	struct pid *p = xzalloc(sizeof(*p) + (ns->level + 1) * sizeof(p->numbers[0]));
 	refcount_init(&p->ref);
 	p->level = ns->level;

@@ -154,17 +154,20 @@ static struct posix_timer *find_locked(struct thread_group *tg, int id)
 	return id >= 0 && id < tt->size ? tt->table[id] : NULL;
 }
 
-static int insert(struct thread_group *tg, struct posix_timer *p)
+/* want: the id that it has to have, or -1. */
+static int insert(struct thread_group *tg, struct posix_timer *p, int want)
 {
 	struct tg_timers *tt = tg_timers(tg);
 	int id;
 
 	guard(mutex)(&tg->timer_lock);
-	for (id = 0; id < tt->size; id++)
-		if (!tt->table[id])
+	for (id = want < 0 ? 0 : want; id < tt->size; id++)
+		if (!tt->table[id] || want >= 0)
 			break;
-	if (id == tt->size) {
-		int size = tt->size ? tt->size * 2 : 8;
+	if (id < tt->size && tt->table[id])
+		return -EBUSY;
+	if (id >= tt->size) {
+		int size = MAX(tt->size ? tt->size * 2 : 8, id + 1);
 
 		tt->table = xrealloc(tt->table, (size_t)size * sizeof(*tt->table));
 		memset(tt->table + tt->size, 0, (size_t)(size - tt->size) * sizeof(*tt->table));
@@ -237,7 +240,7 @@ static int check_event(struct task *t, const struct sigevent_k *ev, struct pid *
 	return -EINVAL;
 }
 
-long posix_timer_create(struct task *t, int clock, const struct sigevent_k *ev)
+long posix_timer_create(struct task *t, int clock, const struct sigevent_k *ev, int want)
 {
 	struct thread_group *tg = t->tg;
 	struct sigevent_k def = { .signo = SIGALRM, .notify = SIGEV_SIGNAL };
@@ -270,8 +273,12 @@ long posix_timer_create(struct task *t, int clock, const struct sigevent_k *ev)
 		destroy(p);
 		return -EINVAL;
 	}
-	int id = insert(tg, p);
+	int id = insert(tg, p, want);
 
+	if (id < 0) {
+		destroy(p);
+		return id;
+	}
 	if (!ev)
 		p->q.info.timer.value = (uint64_t)id;
 	return id;

@@ -8,6 +8,7 @@
  */
 #include "kernel/ptrace.h"
 #include "kernel/internal.h"
+#include "kernel/seccomp.h"
 #include "mm/uaccess.h"
 #include <elf.h>
 #include <linux/capability.h>
@@ -118,6 +119,34 @@ static bool descends(struct task *o, struct task *t)
 	return false;
 }
 
+/* PR_SET_PTRACER: o's process names one whose descendants may, or everybody. */
+static bool declared(struct thread_group *o, struct task *t)
+{
+	struct task *p = o->ptracer ? o->ptracer->task : NULL;
+	return o->ptracer_any || (p && descends(t, p));
+}
+
+long ptrace_set_ptracer(struct task *t, int64_t nr)
+{
+	struct pid *old, *p = NULL;
+	mutex_lock(&t->kernel->tasks.lock);
+	if (nr && nr != -1) {
+		p = pidns_find_locked(task_pid_ns(t), (int)nr);
+		if (!p || !p->task) {
+			mutex_unlock(&t->kernel->tasks.lock);
+			return -EINVAL;
+		}
+		p = p->task->tg->pid;
+		pid_get(p);
+	}
+	old = t->tg->ptracer;
+	t->tg->ptracer = p;
+	t->tg->ptracer_any = nr == -1;
+	mutex_unlock(&t->kernel->tasks.lock);
+	pid_put(old);
+	return 0;
+}
+
 static bool capable_over(struct task *t, struct task *o)
 {
 	guard(mutex)(&o->lock);
@@ -130,7 +159,7 @@ static bool yama_allows_locked(struct task *t, struct task *o)
 	case 0:
 		return true;
 	case 1:
-		return descends(o, t) || capable_over(t, o);
+		return descends(o, t) || declared(o->tg, t) || capable_over(t, o);
 	case 2:
 		return capable_over(t, o);
 	}
@@ -152,10 +181,22 @@ static long traceme(struct task *t)
 	return r;
 }
 
+static long check_options(struct task *t, uint64_t options)
+{
+	if (options & ~(uint64_t)OPTIONS_KNOWN)
+		return -EINVAL;
+	/* Only who is not under filters himself. */
+	if ((options & PTRACE_O_SUSPEND_SECCOMP) && (!cred_has_cap(t->cred, CAP_SYS_ADMIN) || t->seccomp_mode || ptrace_suspends_seccomp(t)))
+		return -EPERM;
+	return 0;
+}
+
 static long attach(struct task *t, struct task *o, bool seize, uint64_t addr, uint64_t flags)
 {
 	if (seize && (addr || (flags & ~(uint64_t)OPTIONS_KNOWN)))
 		return -EIO;
+	if (seize && check_options(t, flags))
+		return -EPERM;
 	if (o->tg == t->tg || !task_may_access(t, o))
 		return -EPERM;
 	guard(mutex)(&t->kernel->tasks.lock);
@@ -340,6 +381,7 @@ static long regset(struct task *t, struct task *o, unsigned type, struct iovec *
 	case NT_PRSTATUS: max = sizeof(struct pl_regs); break;
 	case NT_PRFPREG: max = 512; break;
 	case NT_X86_XSTATE: max = pl_xsave_size(t->kernel->platform) - 4; break;
+	case 0x201: return -ENXIO; /* NT_386_IOPERM: nobody has such a map */
 	default: return -EINVAL;
 	}
 	if (iov->iov_len % word)
@@ -599,12 +641,10 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 		return on_tracee(t, o, do_setmask, &set);
 	case PTRACE_OLDSETOPTIONS:
 	case PTRACE_SETOPTIONS:
-		if (data & ~(uint64_t)OPTIONS_KNOWN)
-			return -EINVAL;
-		if (data & PTRACE_O_SUSPEND_SECCOMP) /* would have to be honoured by the filters */
-			return -EPERM;
-		o->ptrace->options = data;
-		return 0;
+		r = check_options(t, data);
+		if (!r)
+			WRITE_ONCE(o->ptrace->options, data);
+		return r;
 	case PTRACE_GETEVENTMSG:
 		return put_user(o->ptrace->message, data);
 	case PTRACE_GET_SYSCALL_INFO:
@@ -612,8 +652,9 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 	case PTRACE_GET_RSEQ_CONFIGURATION:
 		return rseq_configuration(o, addr, data);
 	case PTRACE_SECCOMP_GET_FILTER:
+		return seccomp_get_filter(t, o, addr, data);
 	case PTRACE_SECCOMP_GET_METADATA:
-		return cred_has_cap(t->cred, CAP_SYS_ADMIN) ? -EINVAL : -EACCES;
+		return seccomp_get_metadata(t, o, addr, data);
 	case PTRACE_LISTEN:
 		return listen_for(t, o);
 	case PTRACE_CONT:

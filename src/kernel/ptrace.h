@@ -40,6 +40,7 @@ struct ptrace_state { /* of a tracee; allocated when it is first traced, freed w
 long task_ptrace(struct task *t, long request, int pid, uint64_t addr, uint64_t data);
 /* What the mappings of mm forbid, if mm is the caller's or that of a stopped tracee of his (/proc/PID/mem). Bytes. */
 size_t ptrace_mm_access(struct mm *mm, uaddr_t addr, void *buf, size_t n, bool write);
+long ptrace_set_ptracer(struct task *t, int64_t nr); /* PR_SET_PTRACER: a process, 0: nobody, -1: everybody */
 bool ptrace_yama_allows(struct task *t, struct task *o); /* /proc/sys/kernel/yama/ptrace_scope; for accesses as by an attach */
 void ptrace_link_locked(struct task *t, struct task *tracer, unsigned options, bool seized); /* task_set.lock and signal lock */
 void ptrace_unlink_locked(struct task *t);   /* task_set.lock; the tracee is dead or dying, or has been resumed */
@@ -62,6 +63,8 @@ void ptrace_step_clear(struct task *t);
 void ptrace_step_set(struct task *t); /* before the guest runs on */
 void ptrace_step_report(struct task *t); /* a handler's first instruction */
 void ptrace_notify_locked(struct task *t); /* signal lock: SIGCONT, INTERRUPT: a stopped listener stops anew */
+bool ptrace_suspends_seccomp(struct task *t); /* PTRACE_O_SUSPEND_SECCOMP */
+void ptrace_exit(struct task *t); /* PTRACE_EVENT_EXIT, also of one that was killed */
 bool ptrace_seccomp(struct task *t, uint32_t data); /* SECCOMP_RET_TRACE: false: the call is not made, t->result */
 void ptrace_signal_tracer_locked(struct task *t, int code, int status); /* task_set.lock */
 

@@ -126,6 +126,30 @@ void ptrace_event(struct task *t, int event, uint64_t message)
 	ptrace_stop(t, SIGTRAP | event << 8, CLD_TRAPPED, message, &i);
 }
 
+bool ptrace_suspends_seccomp(struct task *t)
+{
+	struct ptrace_state *p = t->ptrace;
+
+	return t->tracer && p && (READ_ONCE(p->options) & PTRACE_O_SUSPEND_SECCOMP);
+}
+
+void ptrace_exit(struct task *t)
+{
+	if (!ptrace_event_enabled(t, PTRACE_EVENT_EXIT))
+		return;
+	/* The kill has been taken, and there is no second one: only its tracer lets it go on. */
+	signal_lock(t);
+	bool killed = t->killed;
+	t->killed = false;
+	sigpending_flush_mask(&t->pending, SIGMASK(SIGKILL));
+	fiber_clear_kill(t->fiber);
+	signal_unlock(t);
+	ptrace_event(t, PTRACE_EVENT_EXIT, (unsigned)t->exit_code);
+	signal_lock(t);
+	t->killed |= killed;
+	signal_unlock(t);
+}
+
 void ptrace_exec(struct task *t, int old_nr)
 {
 	if (!t->tracer)

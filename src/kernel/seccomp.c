@@ -13,6 +13,7 @@
 #include "mm/window.h"
 #include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/ptrace.h>
 
 #define PATH_MAX_INSNS 32768 /* of all filters of a task */
 #define FILTER_PENALTY 4
@@ -65,6 +66,58 @@ unsigned seccomp_filters(struct task *t)
 		n++;
 	signal_unlock(t);
 	return n;
+}
+
+/* ---- for a tracer ---- */
+
+/* Counted. */
+static long nth_filter(struct task *t, struct task *o, uint64_t n, struct seccomp_filter **out)
+{
+	struct seccomp_filter *f;
+	uint64_t count = 0;
+
+	if (!cred_has_cap(t->cred, CAP_SYS_ADMIN) || t->seccomp_mode)
+		return -EACCES;
+	signal_lock(o);
+	for (f = o->seccomp; f; f = f->prev)
+		count++;
+	if (n < count)
+		for (f = o->seccomp; --count > n;)
+			f = f->prev;
+	*out = filter_get(f);
+	signal_unlock(o);
+	return READ_ONCE(o->seccomp_mode) != SECCOMP_MODE_FILTER ? -EINVAL : f ? 0 : -ENOENT;
+}
+
+long seccomp_get_filter(struct task *t, struct task *o, uint64_t n, uaddr_t to)
+{
+	struct seccomp_filter *f = NULL;
+	long r = nth_filter(t, o, n, &f);
+
+	if (!r)
+		r = to && copy_to_user(to, f->prog, f->len * sizeof(f->prog[0])) ? -EFAULT : (long)f->len;
+	filter_put(f);
+	return r;
+}
+
+long seccomp_get_metadata(struct task *t, struct task *o, uint64_t size, uaddr_t at)
+{
+	struct seccomp_metadata md = { 0 };
+	struct seccomp_filter *f = NULL;
+	long r;
+
+	if (size < sizeof(md.filter_off))
+		return -EINVAL;
+	if (get_user(md.filter_off, at))
+		return -EFAULT;
+	r = nth_filter(t, o, md.filter_off, &f);
+	if (!r) {
+		md.flags = f->log ? SECCOMP_FILTER_FLAG_LOG : 0;
+		size = MIN(size, sizeof(md));
+		r = copy_to_user(at, &md, size) ? -EFAULT : (long)size;
+	}
+	filter_put(f);
+	return r;
 }
 
 /* ---- a call ---- */
@@ -129,6 +182,8 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 	bool ip = false, log = false;
 
 	*result = -ENOSYS;
+	if (unlikely(t->trace_calls) && ptrace_suspends_seccomp(t))
+		return true;
 	if (READ_ONCE(t->seccomp_mode) == SECCOMP_MODE_STRICT)
 		return strict_check(t, nr);
 	for (struct seccomp_filter *i = f; i; i = i->prev)

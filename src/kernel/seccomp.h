@@ -31,6 +31,9 @@ long seccomp_action_avail(uint32_t action);
 void seccomp_inherit(struct task *c, struct task *t);
 void seccomp_release(struct task *t); /* exit, or a task that was never linked */
 unsigned seccomp_filters(struct task *t); /* how many; for /proc */
+/* ptrace(2): the nth filter of o, the oldest first: its instructions to `to` (0: only how many), or a description of it. */
+long seccomp_get_filter(struct task *t, struct task *o, uint64_t n, uaddr_t to);
+long seccomp_get_metadata(struct task *t, struct task *o, uint64_t size, uaddr_t at);
 
 /* seccomp_notify.c: a filter's listener, to which SECCOMP_RET_USER_NOTIF hands calls. */
 int seccomp_listener_create(bool killable, struct seccomp_listener **out, struct file **file);

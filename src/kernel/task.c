@@ -108,6 +108,7 @@ void tg_put(struct thread_group *tg)
 	tg_free_signals(tg);
 	sighand_put(tg->sighand);
 	pid_put(tg->pid);
+	pid_put(tg->ptracer);
 	free(tg);
 }
 

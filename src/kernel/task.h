@@ -87,6 +87,7 @@ struct task {
 	char comm[16];
 	uint64_t cpu_mask[16];		/* sched_setaffinity */
 	int nice, sched_policy, sched_priority, ioprio;
+	struct { uint64_t runtime, deadline, period, flags; } sched_dl; /* of SCHED_DEADLINE */
 	ktime_t start_time;		/* ktime_mono */
 
 	/* task_set.lock */
@@ -120,8 +121,10 @@ struct task {
 	_Atomic bool work_pending;	/* something for run_interrupt: signals, stops, task work. Any lock; set then kick */
 };
 
+#define SCHED_DEADLINE_K 6
 struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; };
 
+enum { PR_MDWE_REFUSE_EXEC_GAIN_ = 1, PR_MDWE_NO_INHERIT_ = 2 };
 struct pgrp_member { LIST_ENTRY(pgrp_member) link; struct thread_group *tg; };
 struct thread_group {
 	struct refcount ref;		/* one for each task in it, and handles */
@@ -139,6 +142,11 @@ struct thread_group {
 	bool child_subreaper, has_child_subreaper;
 	bool membarrier_private;	/* registered for it; own fibers */
 	struct task *exec_task;		/* a thread that is de-threading */
+	struct pid *ptracer;		/* PR_SET_PTRACER: counted */
+	bool ptracer_any;
+	bool thp_disabled, io_flusher;	/* prctl(2): kept, shown, inherited; own fibers */
+	bool restore_timer_ids;		/* timer_create(2) takes the id that is there already */
+	uint8_t mdwe, mce_policy;	/* PR_SET_MDWE, PR_MCE_KILL; own fibers */
 	/* signal lock */
 	struct signal_handlers *sighand; /* counted; swapped at exec only, with task_set.lock too */
 	struct sigpending pending;	/* shared */

@@ -38,7 +38,7 @@ long task_setitimer(struct task *t, int which, const struct itimer_k *set /* NUL
 
 struct sigevent_k { uint64_t value; int32_t signo, notify, tid; int32_t pad[11]; };
 _Static_assert(sizeof(struct sigevent_k) == 64, "struct sigevent");
-long posix_timer_create(struct task *t, int clock, const struct sigevent_k *ev); /* its id */
+long posix_timer_create(struct task *t, int clock, const struct sigevent_k *ev, int want /* its id, or -1 */); /* its id */
 long posix_timer_settime(struct task *t, int id, bool absolute, const struct itimer_k *set, struct itimer_k *old);
 long posix_timer_gettime(struct task *t, int id, struct itimer_k *cur);
 long posix_timer_getoverrun(struct task *t, int id);

@@ -396,6 +396,8 @@ void fiber_clear_interrupt(struct fiber *f)
 		;
 }
 
+void fiber_clear_kill(struct fiber *f) { atomic_fetch_and(&f->state, ~(uint32_t)(FS_KILL | FS_SIGNAL)); }
+
 bool fiber_is_parked(struct fiber *f)
 {
 	return atomic_load_explicit(&f->state, memory_order_relaxed) & FS_PARKED;

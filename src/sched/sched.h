@@ -92,6 +92,7 @@ void fiber_wake(struct fiber *f);
 /* Interrupt an interruptible (or, with KILL, killable) park, now or the next time. */
 void fiber_interrupt(struct fiber *f, enum fiber_interrupt how);
 void fiber_clear_interrupt(struct fiber *f); /* own fiber; SIGNAL level only, KILL stays */
+void fiber_clear_kill(struct fiber *f); /* own fiber, which is about to end and may be made to wait until then */
 bool fiber_is_parked(struct fiber *f); /* just now; any thread, f must not end meanwhile */
 bool fiber_interrupted(enum park_mode mode); /* would a park in this mode return -EINTR now? */
 

@@ -91,6 +91,8 @@ out:
 long sys_mmap(struct task *t, const struct syscall_args *a)
 {
 	int prot = a->a[2], flags = a->a[3], fd = a->a[4];
+	if (unlikely(t->tg->mdwe) && (prot & PROT_EXEC) && (prot & PROT_WRITE))
+		return -EACCES;
 	uint64_t off = a->a[5];
 
 	if (off % GUEST_PAGE_SIZE)
@@ -106,7 +108,34 @@ long sys_mmap(struct task *t, const struct syscall_args *a)
 
 long sys_munmap(struct task *t, const struct syscall_args *a) { return mm_munmap(t->mm, a->a[0], a->a[1]); }
 long sys_brk(struct task *t, const struct syscall_args *a) { return mm_brk(t->mm, a->a[0]); }
-long sys_mprotect(struct task *t, const struct syscall_args *a) { return mm_mprotect(t->mm, a->a[0], a->a[1], a->a[2]); }
+struct exec_gain { uint64_t start, end; bool gains; };
+
+static bool gains_exec(void *arg, const struct vma_info *v)
+{
+	struct exec_gain *g = arg;
+
+	if (v->start < g->end && v->end > g->start && !(v->flags & PROT_EXEC))
+		g->gains = true;
+	return v->start < g->end && !g->gains;
+}
+
+/* PR_SET_MDWE: nothing that can be written, or could not be executed, becomes executable. */
+static bool mdwe_forbids(struct task *t, uaddr_t addr, uint64_t len, int prot)
+{
+	struct exec_gain g = { addr, addr + PAGE_UP(len), prot & PROT_WRITE };
+
+	if (!(prot & PROT_EXEC))
+		return false;
+	mm_for_each_vma(t->mm, gains_exec, &g);
+	return g.gains;
+}
+
+long sys_mprotect(struct task *t, const struct syscall_args *a)
+{
+	if (unlikely(t->tg->mdwe) && mdwe_forbids(t, a->a[0], a->a[1], (int)a->a[2]))
+		return -EACCES;
+	return mm_mprotect(t->mm, a->a[0], a->a[1], a->a[2]);
+}
 
 long sys_mremap(struct task *t, const struct syscall_args *a)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prctl.c: prctl(2), arch_prctl(2), personality(2), membarrier(2). */
+#include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "syscalls/proto.h"
 #include <asm/prctl.h>
@@ -19,6 +20,9 @@
 #define PR_SET_MDWE_ 65
 #define PR_GET_MDWE_ 66
 #define PR_SET_MEMORY_MERGE_ 67
+#define PR_SET_IO_FLUSHER_ 57
+#define PR_GET_IO_FLUSHER_ 58
+#define PR_TIMER_CREATE_RESTORE_IDS_ 77
 #define PR_GET_MEMORY_MERGE_ 68
 
 static long set_securebits(struct task *t, uint64_t v)
@@ -95,10 +99,12 @@ static long set_mm(struct task *t, uint64_t opt, uint64_t addr, uint64_t a4, uin
 	struct mm_layout *l = mm_layout(t->mm);
 	if (a5 || (a4 && opt != PR_SET_MM_AUXV && opt != PR_SET_MM_MAP && opt != PR_SET_MM_MAP_SIZE))
 		return -EINVAL;
-	if (opt == PR_SET_MM_MAP || opt == PR_SET_MM_MAP_SIZE || opt == PR_SET_MM_AUXV || opt == PR_SET_MM_EXE_FILE)
+	if (opt == PR_SET_MM_MAP || opt == PR_SET_MM_MAP_SIZE)
 		return -EINVAL;
 	if (!cred_has_cap(t->cred, CAP_SYS_RESOURCE))
 		return -EPERM;
+	if (opt == PR_SET_MM_AUXV || opt == PR_SET_MM_EXE_FILE)
+		return -EINVAL;
 	if (addr >= PL_TASK_SIZE || addr < PL_MIN_ADDR)
 		return -EINVAL;
 	uaddr_t *f;
@@ -115,6 +121,22 @@ static long set_mm(struct task *t, uint64_t opt, uint64_t addr, uint64_t a4, uin
 	default: return -EINVAL; /* START_BRK, BRK: would need brk's own accounts */
 	}
 	*f = addr;
+	return 0;
+}
+
+static long mce_kill(struct task *t, uint64_t op, uint64_t policy, uint64_t rest)
+{
+	if (rest)
+		return -EINVAL;
+	if (op == PR_MCE_KILL_CLEAR) {
+		if (policy)
+			return -EINVAL;
+		t->tg->mce_policy = 0;
+		return 0;
+	}
+	if (op != PR_MCE_KILL_SET || policy > PR_MCE_KILL_DEFAULT)
+		return -EINVAL;
+	t->tg->mce_policy = policy + 1;
 	return 0;
 }
 
@@ -227,10 +249,35 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 		return PR_TIMING_STATISTICAL;
 	case PR_SET_TIMING:
 		return a2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
-	case PR_SET_THP_DISABLE:
-		return a3 | a4 | a5 ? -EINVAL : a2 ? -EINVAL : 0;
+	case PR_SET_THP_DISABLE: /* the host's pages are the host's matter: kept and shown */
+		if (a3 | a4 | a5)
+			return -EINVAL;
+		t->tg->thp_disabled = a2;
+		return 0;
 	case PR_GET_THP_DISABLE:
-		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
+		return a2 | a3 | a4 | a5 ? -EINVAL : t->tg->thp_disabled;
+	case PR_TASK_PERF_EVENTS_DISABLE: /* there are none */
+	case PR_TASK_PERF_EVENTS_ENABLE:
+		return 0;
+	case PR_SET_IO_FLUSHER_:
+	case PR_GET_IO_FLUSHER_:
+		if (!cred_has_cap(t->cred, CAP_SYS_RESOURCE))
+			return -EPERM;
+		if (a3 | a4 | a5)
+			return -EINVAL;
+		if ((int)a->a[0] == PR_GET_IO_FLUSHER_)
+			return a2 ? -EINVAL : t->tg->io_flusher;
+		if (a2 > 1)
+			return -EINVAL;
+		t->tg->io_flusher = a2;
+		return 0;
+	case PR_TIMER_CREATE_RESTORE_IDS_:
+		if (a3 | a4 | a5 || a2 > 2)
+			return -EINVAL;
+		if (a2 == 2)
+			return t->tg->restore_timer_ids;
+		t->tg->restore_timer_ids = a2;
+		return 0;
 	case PR_GET_SECCOMP:
 		return t->seccomp_mode;
 	case PR_SET_SECCOMP:
@@ -240,14 +287,23 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 		if (a3 && (int)a->a[0] == PR_GET_SPECULATION_CTRL)
 			return -EINVAL;
 		return a4 | a5 ? -EINVAL : -ENODEV; /* what the host does about it is not asked, and not promised */
-	case PR_MCE_KILL:
+	case PR_MCE_KILL: /* memory of the host that failed is never reported to a guest: kept and shown */
+		return mce_kill(t, a2, a3, a4 | a5);
 	case PR_MCE_KILL_GET:
-		return -EINVAL;
-	case PR_SET_PTRACER: /* as a kernel without YAMA: nobody could be let in */
-		return -EINVAL;
+		return a2 | a3 | a4 | a5 ? -EINVAL : t->tg->mce_policy ? t->tg->mce_policy - 1 : PR_MCE_KILL_DEFAULT;
+	case PR_SET_PTRACER:
+		return ptrace_set_ptracer(t, (int64_t)a2);
 	case PR_GET_MEMORY_MERGE_:
-	case PR_GET_MDWE_:
 		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
+	case PR_SET_MDWE_:
+		if (a3 | a4 | a5 || (a2 & ~3ULL) || a2 == PR_MDWE_NO_INHERIT_)
+			return -EINVAL;
+		if (t->tg->mdwe && t->tg->mdwe != a2)
+			return -EPERM;
+		t->tg->mdwe = a2;
+		return 0;
+	case PR_GET_MDWE_:
+		return a2 | a3 | a4 | a5 ? -EINVAL : t->tg->mdwe;
 	default:
 		log_debug("%s: prctl(%d) is not implemented", t->comm, (int)a->a[0]);
 		return -EINVAL;

@@ -11,7 +11,7 @@
 #define SCHED_RR_ 2
 #define SCHED_BATCH_ 3
 #define SCHED_IDLE_ 5
-#define SCHED_DEADLINE_ 6
+#define SCHED_DEADLINE_ SCHED_DEADLINE_K
 #define SCHED_RESET_ON_FORK_ 0x40000000
 
 static struct task *find_task(struct task *t, int pid)
@@ -107,7 +107,43 @@ long sys_getcpu(struct task *t, const struct syscall_args *a)
 static bool rt_policy(int p) { return p == SCHED_FIFO_ || p == SCHED_RR_; }
 static bool fair_policy(int p) { return p == SCHED_NORMAL_ || p == SCHED_BATCH_; }
 
-struct sched_change { int policy, prio, nice; bool reset_on_fork, set_nice, keep_policy; };
+struct sched_change { int policy, prio, nice; bool reset_on_fork, set_nice, keep_policy; __typeof__(((struct task *)0)->sched_dl) dl; };
+
+#define DL_RUNTIME_MIN 1024
+#define DL_PERIOD_MIN (100 * NSEC_PER_USEC)
+#define DL_PERIOD_MAX ((1ULL << 22) * NSEC_PER_USEC)
+
+/* What a deadline task may ask for. */
+static bool dl_valid(const struct sched_change *c)
+{
+	uint64_t period = c->dl.period ? c->dl.period : c->dl.deadline;
+
+	return c->dl.deadline && c->dl.runtime >= DL_RUNTIME_MIN && !((c->dl.deadline | period) >> 63) && c->dl.runtime <= c->dl.deadline &&
+	       c->dl.deadline <= period && period >= (uint64_t)DL_PERIOD_MIN && period <= DL_PERIOD_MAX;
+}
+
+/* The part of a CPU that it asks for, in millionths. */
+static uint64_t dl_bandwidth(const __typeof__(((struct task *)0)->sched_dl) *dl)
+{
+	uint64_t period = dl->period ? dl->period : dl->deadline;
+
+	return period ? dl->runtime / (period / 1000000.0) : 0;
+}
+
+/* Linux promises 95 % of the CPUs, no more. task_set.lock held. */
+static bool dl_fits_locked(struct task *o, const struct sched_change *c)
+{
+	struct pid_namespace *root = o->kernel->tasks.root;
+	uint64_t sum = dl_bandwidth(&c->dl);
+
+	for (int nr = 1; nr < root->map_size; nr++) {
+		struct task *p = root->map[nr] ? root->map[nr]->task : NULL;
+
+		if (p && p != o && p->sched_policy == SCHED_DEADLINE_ && p->exit_state == TASK_EXIT_NONE)
+			sum += dl_bandwidth(&p->sched_dl);
+	}
+	return sum <= 950000ULL * (uint64_t)o->kernel->ncpus;
+}
 
 static int nice_limit(struct task *o)
 {
@@ -123,12 +159,17 @@ static bool can_nice(struct task *t, struct task *o, int nice)
 static long set_scheduler(struct task *t, struct task *o, struct sched_change *c)
 {
 	int policy = c->keep_policy ? o->sched_policy : c->policy;
-	if (!c->keep_policy && !rt_policy(policy) && !fair_policy(policy) && policy != SCHED_IDLE_)
-		return -EINVAL; /* SCHED_DEADLINE is not offered: nothing here could keep its promise */
+	bool dl = policy == SCHED_DEADLINE_;
+	if (!c->keep_policy && !rt_policy(policy) && !fair_policy(policy) && policy != SCHED_IDLE_ && !dl)
+		return -EINVAL;
 	if (c->prio < 0 || c->prio > 99 || rt_policy(policy) != (c->prio != 0))
+		return -EINVAL;
+	if (dl && !dl_valid(c))
 		return -EINVAL;
 	bool priv = cred_has_cap(t->cred, CAP_SYS_NICE);
 	if (!priv) {
+		if (dl)
+			return -EPERM;
 		if (rt_policy(policy)) {
 			uint64_t lim = task_rlimit(o, RLIMIT_RTPRIO);
 			if (policy != o->sched_policy && !lim)
@@ -145,8 +186,23 @@ static long set_scheduler(struct task *t, struct task *o, struct sched_change *c
 		if (o->sched_reset_on_fork && !c->reset_on_fork)
 			return -EPERM;
 	}
+	if (dl) { /* it must be let run everywhere */
+		uint64_t all = o->kernel->ncpus >= 64 ? ~0ULL : (1ULL << o->kernel->ncpus) - 1;
+
+		if ((o->cpu_mask[0] & all) != all)
+			return -EPERM;
+	}
+	guard(mutex)(&o->kernel->tasks.lock);
+	if (dl && !dl_fits_locked(o, c))
+		return -EBUSY;
 	mutex_lock(&o->lock);
 	o->sched_policy = policy;
+	memset(&o->sched_dl, 0, sizeof(o->sched_dl));
+	if (dl) {
+		o->sched_dl = c->dl;
+		if (!o->sched_dl.period)
+			o->sched_dl.period = o->sched_dl.deadline;
+	}
 	o->sched_priority = c->prio;
 	o->sched_reset_on_fork = c->reset_on_fork;
 	if (c->set_nice && (fair_policy(policy) || policy == SCHED_IDLE_))
@@ -229,7 +285,8 @@ long sys_sched_rr_get_interval(struct task *t, const struct syscall_args *a)
 	struct task *o = find_task(t, (int)a->a[0]);
 	if (!o)
 		return -ESRCH;
-	int64_t ts[2] = { 0, o->sched_policy == SCHED_RR_ ? 100 * NSEC_PER_MSEC : o->sched_policy == SCHED_FIFO_ ? 0 : 4 * NSEC_PER_MSEC };
+	bool fair = fair_policy(o->sched_policy) || o->sched_policy == SCHED_IDLE_;
+	int64_t ts[2] = { 0, o->sched_policy == SCHED_RR_ ? 100 * NSEC_PER_MSEC : fair ? 4 * NSEC_PER_MSEC : 0 };
 	task_put(o);
 	return copy_to_user(a->a[1], ts, sizeof(ts));
 }
@@ -243,7 +300,7 @@ struct sched_attr_k {
 	uint32_t util_min, util_max;
 };
 _Static_assert(sizeof(struct sched_attr_k) == 56, "struct sched_attr");
-enum { SCHED_FLAG_RESET_ON_FORK = 1, SCHED_FLAG_KEEP_POLICY = 8, SCHED_FLAG_KEEP_PARAMS = 16, SCHED_FLAG_ALL_ = 0x7f };
+enum { SCHED_FLAG_RESET_ON_FORK = 1, SCHED_FLAG_DL = 6 /* RECLAIM, DL_OVERRUN */, SCHED_FLAG_UTIL_MIN = 32, SCHED_FLAG_UTIL_MAX = 64, SCHED_FLAG_KEEP_POLICY = 8, SCHED_FLAG_KEEP_PARAMS = 16, SCHED_FLAG_ALL_ = 0x7f };
 
 long sys_sched_setattr(struct task *t, const struct syscall_args *a)
 {
@@ -264,17 +321,19 @@ long sys_sched_setattr(struct task *t, const struct syscall_args *a)
 		return r;
 	if ((int)at.policy < 0 || (at.flags & ~(uint64_t)SCHED_FLAG_ALL_))
 		return -EINVAL;
-	if (at.flags & ~(uint64_t)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS))
-		return -EOPNOTSUPP; /* utilisation clamps and deadline options, as a kernel built without them */
+	if (at.flags & (SCHED_FLAG_UTIL_MIN | SCHED_FLAG_UTIL_MAX)) /* as a kernel built without clamps, which comes to that last */
+		return size < sizeof(at) || at.policy > SCHED_DEADLINE_ || (rt_policy((int)at.policy) != (at.priority != 0)) ? -EINVAL : -EOPNOTSUPP;
 	struct task *o = find_task(t, (int)a->a[0]);
 	if (!o)
 		return -ESRCH;
 	struct sched_change c = {
 		.policy = at.policy, .prio = at.priority, .nice = MAX(-20, MIN(19, at.nice)), .set_nice = true,
 		.reset_on_fork = at.flags & SCHED_FLAG_RESET_ON_FORK, .keep_policy = at.flags & SCHED_FLAG_KEEP_POLICY,
+		.dl = { at.runtime, at.deadline, at.period, at.flags & SCHED_FLAG_DL },
 	};
 	if (at.flags & SCHED_FLAG_KEEP_PARAMS) {
 		c.prio = o->sched_priority;
+		c.dl = o->sched_dl;
 		c.set_nice = false;
 	}
 	long ret = set_scheduler(t, o, &c);
@@ -296,9 +355,9 @@ long sys_sched_getattr(struct task *t, const struct syscall_args *a)
 		return -ESRCH;
 	struct sched_attr_k at = {
 		.size = MIN(usize, (uint32_t)sizeof(at)), .policy = o->sched_policy, .priority = o->sched_priority,
-		.flags = o->sched_reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
-		.nice = rt_policy(o->sched_policy) ? 0 : o->nice,
-		.util_max = 1024,
+		.flags = (o->sched_reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0) | o->sched_dl.flags,
+		.nice = rt_policy(o->sched_policy) || o->sched_policy == SCHED_DEADLINE_ ? 0 : o->nice,
+		.runtime = o->sched_dl.runtime, .deadline = o->sched_dl.deadline, .period = o->sched_dl.period,
 	};
 	task_put(o);
 	if (at.size < sizeof(at))

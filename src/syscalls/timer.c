@@ -64,6 +64,7 @@ long sys_alarm(struct task *t, const struct syscall_args *a)
 	return sec;
 }
 
+#define RESTORED_ID_MAX 65536 /* the table is as long as its highest id */
 struct itimerspec_user { struct timespec interval, value; };
 
 static long put_itimerspec(const struct itimer_k *it, uaddr_t to)
@@ -79,7 +80,15 @@ long sys_timer_create(struct task *t, const struct syscall_args *a)
 
 	if (a->a[1] && get_user(ev, a->a[1]))
 		return -EFAULT;
-	long id = posix_timer_create(t, (int)a->a[0], a->a[1] ? &ev : NULL);
+	int32_t want = -1;
+
+	if (unlikely(t->tg->restore_timer_ids)) {
+		if (get_user(want, a->a[2]))
+			return -EFAULT;
+		if (want < 0 || want >= RESTORED_ID_MAX)
+			return -EINVAL;
+	}
+	long id = posix_timer_create(t, (int)a->a[0], a->a[1] ? &ev : NULL, want);
 
 	if (id < 0)
 		return id;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 
 #define LD(f) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, f))
 #define JEQ(k, t, f) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, t, f)
@@ -200,4 +201,64 @@ TEST(user_notification)
 	/* Without a listener such calls fail. */
 	close(fd);
 	CHECK_ERRNO(syscall(SYS_getppid), ENOSYS);
+}
+
+/* ---- for a tracer ---- */
+
+static pid_t filtered(void)
+{
+	pid_t p = fork();
+	if (!p) {
+		on(0, SYS_getppid, SECCOMP_RET_ERRNO | 5);
+		on(SECCOMP_FILTER_FLAG_LOG, SYS_getuid, SECCOMP_RET_ALLOW);
+		raise(SIGSTOP);
+		_exit(syscall(SYS_getppid) == -1 ? errno : 99);
+	}
+	int st;
+	CHECK(waitpid(p, &st, WUNTRACED) == p && WIFSTOPPED(st));
+	CHECK(!ptrace(PTRACE_SEIZE, p, 0, 0) && !ptrace(PTRACE_INTERRUPT, p, 0, 0));
+	CHECK(waitpid(p, &st, 0) == p && WIFSTOPPED(st));
+	return p;
+}
+
+TEST(filters_are_read_back)
+{
+	struct sock_filter f[8];
+	struct { uint64_t off, flags; } md = { 0, 7 };
+	pid_t p = filtered();
+	CHECK_EQ(ptrace(PTRACE_SECCOMP_GET_FILTER, p, 0, 0), 4);
+	memset(f, 0, sizeof(f));
+	CHECK_EQ(ptrace(PTRACE_SECCOMP_GET_FILTER, p, 0, f), 4);
+	CHECK(f[0].code == (BPF_LD | BPF_W | BPF_ABS) && f[1].k == SYS_getppid && f[2].k == (SECCOMP_RET_ERRNO | 5));
+	CHECK_EQ(ptrace(PTRACE_SECCOMP_GET_FILTER, p, 1, f), 4); /* the newer one */
+	CHECK(f[1].k == SYS_getuid);
+	CHECK_ERRNO(ptrace(PTRACE_SECCOMP_GET_FILTER, p, 2, 0), ENOENT);
+	CHECK_ERRNO(ptrace(PTRACE_SECCOMP_GET_FILTER, p, 0, 8), EFAULT);
+	CHECK_EQ(ptrace(PTRACE_SECCOMP_GET_METADATA, p, 16, &md), 16);
+	CHECK_EQ(md.flags, 0);
+	md.off = 1;
+	CHECK_EQ(ptrace(PTRACE_SECCOMP_GET_METADATA, p, 32, &md), 16);
+	CHECK_EQ(md.flags, SECCOMP_FILTER_FLAG_LOG);
+	md.off = 2;
+	CHECK_ERRNO(ptrace(PTRACE_SECCOMP_GET_METADATA, p, 16, &md), ENOENT);
+	CHECK_ERRNO(ptrace(PTRACE_SECCOMP_GET_METADATA, p, 7, &md), EINVAL);
+	kill(p, SIGKILL);
+}
+
+TEST(filters_are_suspended)
+{
+	int st;
+	pid_t p = filtered();
+	CHECK(!ptrace(PTRACE_SETOPTIONS, p, 0, PTRACE_O_SUSPEND_SECCOMP));
+	CHECK(!ptrace(PTRACE_CONT, p, 0, 0));
+	kill(p, SIGCONT);
+	while (waitpid(p, &st, 0) == p && WIFSTOPPED(st))
+		ptrace(PTRACE_CONT, p, 0, 0);
+	CHECK(WIFEXITED(st) && WEXITSTATUS(st) == 99);
+	/* Not by one who is under filters himself. */
+	p = filtered();
+	on(0, SYS_getuid, SECCOMP_RET_ALLOW);
+	CHECK_ERRNO(ptrace(PTRACE_SETOPTIONS, p, 0, PTRACE_O_SUSPEND_SECCOMP), EPERM);
+	CHECK_ERRNO(ptrace(PTRACE_SECCOMP_GET_FILTER, p, 0, 0), EACCES);
+	kill(p, SIGKILL);
 }

@@ -306,7 +306,7 @@ int proc_show_status(struct pnode *n, struct strbuf *b)
 		show_kb(b, "VmPTE", 0);
 		show_kb(b, "VmSwap", 0);
 		show_kb(b, "HugetlbPages", 0);
-		strbuf_printf(b, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\n");
+		strbuf_printf(b, "CoreDumping:\t0\nTHP_enabled:\t%d\nuntag_mask:\t0xffffffffffffffff\n", !t->tg->thp_disabled);
 	}
 	strbuf_printf(b, "Threads:\t%d\nSigQ:\t%u/%llu\n", id.threads, s.nr_queue, (unsigned long long)task_rlimit(t, RLIMIT_SIGPENDING));
 	strbuf_printf(b, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
