@@ -35,6 +35,7 @@ struct tty {
 	int index;	   /* pts number; -1: none yet */
 	struct devpts_hooks devpts;
 	struct termios2 termios;
+	struct termios locked; /* TIOCSLCKTRMIOS: bits and fields that nobody may change */
 	struct winsize_k winsize;
 	/* line discipline: free-running positions in `in`; a set delim bit ends a line there */
 	uint8_t in[N_TTY_BUF];

@@ -32,6 +32,24 @@ static unsigned speed_of(unsigned code, unsigned other)
 
 enum { SET_NOW, SET_WAIT, SET_FLUSH };
 
+/* What TIOCSLCKTRMIOS locked stays as it is. */
+static void keep_locked(const struct tty *t, struct termios2 *new, const struct termios2 *old)
+{
+	const struct termios *l = &t->locked;
+
+#define KEEP(f) new->f = (new->f & ~l->f) | (old->f & l->f)
+	KEEP(c_iflag);
+	KEEP(c_oflag);
+	KEEP(c_cflag);
+	KEEP(c_lflag);
+#undef KEEP
+	if (l->c_line)
+		new->c_line = old->c_line;
+	for (unsigned i = 0; i < NCCS; i++)
+		if (l->c_cc[i])
+			new->c_cc[i] = old->c_cc[i];
+}
+
 static long set_termios(struct tty *t, struct termios2 *new, int how, bool master)
 {
 	if (!master) {
@@ -54,6 +72,7 @@ static long set_termios(struct tty *t, struct termios2 *new, int how, bool maste
 	new->c_ospeed = speed_of(new->c_cflag & CBAUD, new->c_ospeed);
 	unsigned in = new->c_cflag >> IBSHIFT & CBAUD;
 	new->c_ispeed = in ? speed_of(in, new->c_ispeed) : new->c_ospeed;
+	keep_locked(t, new, &old);
 	t->termios = *new;
 	if (!t->host) /* a pseudo-terminal is always 8-bit without parity */
 		t->termios.c_cflag = (t->termios.c_cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
@@ -192,6 +211,22 @@ long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg,
 	case TCSETS2: return tcsets(t, arg, sizeof(struct termios2), SET_NOW, master);
 	case TCSETSW2: return tcsets(t, arg, sizeof(struct termios2), SET_WAIT, master);
 	case TCSETSF2: return tcsets(t, arg, sizeof(struct termios2), SET_FLUSH, master);
+	case TIOCGLCKTRMIOS: {
+		mutex_lock(&t->lock);
+		struct termios l = t->locked;
+		mutex_unlock(&t->lock);
+		return copy_to_user(arg, &l, sizeof(l));
+	}
+	case TIOCSLCKTRMIOS: {
+		struct termios l;
+		if (!cred_has_cap(me->cred, CAP_SYS_ADMIN))
+			return -EPERM;
+		if (copy_from_user(&l, arg, sizeof(l)))
+			return -EFAULT;
+		guard(mutex)(&t->lock);
+		t->locked = l;
+		return 0;
+	}
 	case TIOCGWINSZ: {
 		mutex_lock(&t->lock);
 		struct winsize_k ws = t->winsize;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kcmp.c: kcmp(2). */
+#include "fs/anon/epoll.h"
 #include "kernel/task.h"
 #include "syscalls/proto.h"
 #include <linux/kcmp.h>
@@ -50,6 +51,21 @@ static long compare_files(struct task *t, struct task *a, struct task *b, uint64
 	return f1 && f2 ? order(t, f1, f2) : -EBADF;
 }
 
+static long compare_watched(struct task *t, struct task *a, struct task *b, uint64_t fd, uaddr_t uslot)
+{
+	struct { uint32_t efd, tfd, toff; } slot;
+	const struct file *watched;
+	long r;
+
+	if (copy_from_user(&slot, uslot, sizeof(slot)))
+		return -EFAULT;
+	__free(file) struct file *f = file_of(a, fd), *ep = f ? file_of(b, slot.efd) : NULL;
+	if (!ep)
+		return -EBADF;
+	r = epoll_watched(ep, (int)slot.tfd, slot.toff, &watched);
+	return r ? r : order(t, f, watched);
+}
+
 static const void *part(struct task *o, int type)
 {
 	const void *p = NULL;
@@ -81,7 +97,7 @@ static long compare(struct task *t, struct task *a, struct task *b, const struct
 	case KCMP_SIGHAND:
 	case KCMP_IO:
 	case KCMP_SYSVSEM: return order(t, part(a, type), part(b, type));
-	case KCMP_EPOLL_TFD: return -EOPNOTSUPP;
+	case KCMP_EPOLL_TFD: return compare_watched(t, a, b, args->a[3], args->a[4]);
 	default: return -EINVAL;
 	}
 }

@@ -324,7 +324,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(309, getcpu, FULL, A(ARG_POINTER, ARG_POINTER, ARG_POINTER), NULL),
 	ROW(310, process_vm_readv, FULL, A(ARG_PID, ARG_POINTER, ARG_LONG, ARG_POINTER, ARG_LONG, ARG_HEX), NULL),
 	ROW(311, process_vm_writev, FULL, A(ARG_PID, ARG_POINTER, ARG_LONG, ARG_POINTER, ARG_LONG, ARG_HEX), NULL),
-	ROW(312, kcmp, PARTIAL, A(ARG_INT, ARG_INT, ARG_INT, ARG_LONG, ARG_LONG), "no KCMP_EPOLL_TFD"),
+	ROW(312, kcmp, FULL, A(ARG_INT, ARG_INT, ARG_INT, ARG_LONG, ARG_LONG), NULL),
 	ROW(313, finit_module, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "a guest has no kernel of its own to extend"),
 	ROW(314, sched_setattr, PARTIAL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "as sched_setscheduler: kept and shown; no utilisation clamps"),
 	ROW(315, sched_getattr, FULL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), NULL),

@@ -3,6 +3,7 @@
 #include "harness.h"
 #include <linux/aio_abi.h>
 #include <mqueue.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
@@ -321,6 +322,19 @@ TEST(kcmp_and_ns_files)
 	CHECK(syscall(SYS_kcmp, me, me, 0, a, c) > 0);
 	CHECK_ERRNO(syscall(SYS_kcmp, me, me, 0, a, 999), EBADF);
 	CHECK_ERRNO(syscall(SYS_kcmp, me, me, 99, a, b), EINVAL);
+	int ep = epoll_create1(0), ev1 = eventfd(0, 0), ev2 = eventfd(0, 0);
+	struct epoll_event ee = { .events = EPOLLIN };
+	struct { uint32_t efd, tfd, toff; } slot = { ep, ev1, 0 };
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, ev1, &ee), 0);
+	CHECK_EQ(syscall(SYS_kcmp, me, me, 7 /* KCMP_EPOLL_TFD */, ev1, &slot), 0);
+	CHECK(syscall(SYS_kcmp, me, me, 7, ev2, &slot) > 0);
+	slot.toff = 1;
+	CHECK_ERRNO(syscall(SYS_kcmp, me, me, 7, ev1, &slot), ENOENT);
+	slot.efd = a;
+	CHECK_ERRNO(syscall(SYS_kcmp, me, me, 7, ev1, &slot), EINVAL);
+	slot.efd = 999;
+	CHECK_ERRNO(syscall(SYS_kcmp, me, me, 7, ev1, &slot), EBADF);
+	CHECK_ERRNO(syscall(SYS_kcmp, me, me, 7, ev1, 8), EFAULT);
 	struct stat s1, s2;
 	int ns = open("/proc/self/ns/uts", O_RDONLY);
 	CHECK(ns >= 0 && !fstat(ns, &s1) && !stat("/proc/self/ns/uts", &s2) && s1.st_ino == s2.st_ino);

@@ -282,3 +282,33 @@ TEST(sigio)
 	CHECK(read(p[0], name, 1) == 1 && write(p[1], "x", 1) == 1);
 	wait_for(SIGRTMIN);
 }
+
+struct ktermios { uint32_t iflag, oflag, cflag, lflag; uint8_t line, cc[19]; }; /* the kernel's, 36 bytes */
+
+TEST(locked_settings)
+{
+	char name[64];
+	int m = open_master(name, sizeof name), s = open(name, O_RDWR | O_NOCTTY);
+	struct ktermios lock, none = { 0 };
+	struct termios tio;
+
+	CHECK_EQ(ioctl(s, TIOCGLCKTRMIOS, &lock), 0);
+	CHECK(!memcmp(&lock, &none, sizeof(lock)));
+	lock.lflag = ECHO;
+	lock.cc[VINTR] = 1;
+	if (geteuid()) {
+		CHECK_ERRNO(ioctl(s, TIOCSLCKTRMIOS, &lock), EPERM);
+		return;
+	}
+	CHECK_EQ(ioctl(m, TIOCSLCKTRMIOS, &lock), 0);
+	CHECK_EQ(ioctl(s, TIOCGLCKTRMIOS, &none), 0);
+	CHECK(!memcmp(&lock, &none, sizeof(lock)));
+	CHECK_EQ(tcgetattr(s, &tio), 0);
+	tio.c_lflag &= ~(unsigned)(ECHO | ICANON);
+	tio.c_cc[VINTR] = 7;
+	tio.c_cc[VQUIT] = 8;
+	CHECK_EQ(tcsetattr(s, TCSANOW, &tio), 0);
+	CHECK_EQ(tcgetattr(s, &tio), 0);
+	CHECK((tio.c_lflag & (ECHO | ICANON)) == ECHO && tio.c_cc[VINTR] == 3 && tio.c_cc[VQUIT] == 8);
+	CHECK_ERRNO(ioctl(s, TIOCSLCKTRMIOS, 8), EFAULT);
+}

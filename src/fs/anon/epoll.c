@@ -204,6 +204,23 @@ static struct epitem *ep_find(struct eventpoll *ep, struct file *f, int fd)
 	return NULL;
 }
 
+int epoll_watched(struct file *epf, int fd, unsigned skip, const struct file **out)
+{
+	struct eventpoll *ep = epf->private;
+	struct epitem *it;
+
+	if (!file_is_epoll(epf))
+		return -EINVAL;
+	guard(mutex)(&ep->lock);
+	for (unsigned i = 0; i <= ep->mask; i++)
+		LIST_FOREACH(it, &ep->hash[i], hash_link)
+			if (it->fd == fd && !skip--) {
+				*out = it->file;
+				return 0;
+			}
+	return -ENOENT;
+}
+
 static void ep_grow(struct eventpoll *ep)
 {
 	unsigned n = (ep->mask + 1) * 4;

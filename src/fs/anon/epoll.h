@@ -15,6 +15,9 @@ int epoll_ctl_file(struct file *epf, int op, struct file *target, int fd, const 
 /* epoll_wait(2): events to the guest at uev. deadline: ktime_mono, 0: do not wait. Number, -EFAULT or -EINTR. */
 long epoll_wait_file(struct file *epf, uaddr_t uev, int maxevents, ktime_t deadline);
 
+/* The skip-th file watched under number fd, to compare its address; -EINVAL: epf is no epoll instance, -ENOENT. */
+int epoll_watched(struct file *epf, int fd, unsigned skip, const struct file **out);
+
 /* wait_queue_wake_nr() from a wake-up callback, for a queue outside the one whose lock is held. Was anybody woken? */
 bool wait_queue_wake_nested(struct wait_queue *q, unsigned key, int nr_exclusive);
 

@@ -360,11 +360,15 @@ static bool carry_out(struct slot *s, uint32_t ans)
 		struct slot *n = (struct slot *)(STUB_SLOTS + ((uint64_t)s->child_slot << STUB_SLOT_SHIFT));
 
 		load_fp(s);
-		value = (uint64_t)stub_clone(n, s);
+		do /* -EINTR: a kick came before the kernel process saw the call */
+			value = (uint64_t)stub_clone(n, s);
+		while ((int64_t)value == -4);
 	}
 	if (ans & ANS_FORK) {
 		load_fp(s);
-		value = (uint64_t)stub_fork(s, s->child_handle, s->child_cookie);
+		do
+			value = (uint64_t)stub_fork(s, s->child_handle, s->child_cookie);
+		while ((int64_t)value == -4);
 	}
 	if (ans & ANS_COPYOUT)
 		for (uint32_t i = 0; i < s->ncopies && i < SLOT_MAX_COPIES; i++) {
