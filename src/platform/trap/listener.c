@@ -453,6 +453,8 @@ static void enter_polling(struct platform *p)
 
 void leave_polling(struct platform *p)
 {
+	bool failed;
+
 	if (atomic_load(&p->mode) != MODE_POLL)
 		return;
 	atomic_store(&p->mode, MODE_SYNC);
@@ -460,7 +462,8 @@ void leave_polling(struct platform *p)
 	p->stats.polls_left++;
 	/* A phase that served little cost more than it gave (bursts, or a loaded host that lets the stub wait): be slower to start
 	 * the next one. */
-	if (p->stats.polled - p->polled_at_entry < 256 || p->slow >= SLOW_WINDOWS) {
+	failed = p->stats.polled - p->polled_at_entry < 256 || p->slow >= SLOW_WINDOWS;
+	if (failed) {
 		p->streak_needed = MIN(p->streak_needed * 2, 1024U);
 		p->hot_needed = MIN(p->hot_needed * 2, 256U);
 	} else {
@@ -469,9 +472,14 @@ void leave_polling(struct platform *p)
 	}
 	p->hot = 0;
 	mutex_lock(&p->lock);
-	for (uint32_t i = 0; i < p->nthreads; i++)
-		if (p->threads[i] && p->threads[i]->placed)
+	for (uint32_t i = 0; i < p->nthreads; i++) {
+		if (!p->threads[i])
+			continue;
+		if (failed) /* a thread that calls rarely has the longest of streaks some day */
+			p->threads[i]->streak = 0;
+		if (p->threads[i]->placed)
 			unplace(p->threads[i]);
+	}
 	mutex_unlock(&p->lock);
 	confine(p, p->poller, -1, -1);
 	set_sync(p, true);
