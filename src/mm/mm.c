@@ -94,6 +94,7 @@ void mm_put(struct mm *mm)
 	if (!refcount_put(&mm->ref))
 		return;
 	mm_drop_pending(mm);
+	mm_drop_kept(mm);
 	TAILQ_CONCAT(&mm->dead, &mm->vmas.list, link);
 	TAILQ_FOREACH_SAFE(v, &mm->dead, link, n) {
 		if (v->mappable) {
@@ -334,6 +335,7 @@ struct mm *mm_fork_finish(struct mm *mm, struct pl_space *child)
 			c->layout.exe_get(c->layout.exe);
 		else
 			c->layout.exe = NULL;
+		mm_copy_kept(c, mm);
 		vma_tree_copy(&c->vmas, &mm->vmas, fork_vma, c);
 	}
 	mm_unlock(mm);

@@ -86,6 +86,8 @@ struct pl_space *mm_space(struct mm *mm);
 /* The current fiber's mm and thread (fiber_context) carry these out. Results as the system call's: address, 0 or -errno. May park. */
 struct mm_limits { uint64_t as, data, stack, memlock; }; /* bytes; soft limits of the caller */
 void mm_set_limits(struct mm *mm, const struct mm_limits *l); /* the task layer calls it at exec, fork and setrlimit */
+/* The caller has closed a descriptor: let go of the files that the stub keeps open to map from. Own fiber; may park. */
+void mm_forget_files(struct mm *mm);
 /* mm takes its own reference on m; the caller keeps his. exec maps the main stack with MAP_FIXED | MAP_GROWSDOWN | MAP_STACK: the first such
  * mapping gets address space for all of RLIMIT_STACK, and grows without faults. m == NULL with MAP_SHARED: shared anonymous. */
 int64_t mm_mmap(struct mm *mm, uaddr_t addr, uint64_t len, int prot, int flags, struct mappable *m /* NULL = anonymous */,

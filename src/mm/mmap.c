@@ -180,8 +180,9 @@ int64_t mm_munmap(struct mm *mm, uaddr_t addr, uint64_t len)
 /* ---- mmap ---- */
 
 /* The order that maps v's range [start, end) afresh. */
-static int map_order(const struct vma *v, uint64_t start, uint64_t end, int extra_flags, struct pl_order *o)
+static int map_order(struct mm *mm, const struct vma *v, uint64_t start, uint64_t end, int extra_flags, struct pl_order *o)
 {
+	bool shared_write = (v->flags & (VMA_SHARED | VMA_MAYWRITE)) == (VMA_SHARED | VMA_MAYWRITE);
 	uint64_t host_off = 0;
 	int r;
 
@@ -199,9 +200,10 @@ static int map_order(const struct vma *v, uint64_t start, uint64_t end, int extr
 		o->flags |= MAP_ANONYMOUS;
 		return 0;
 	}
-	r = v->mappable->ops->host_fd(v->mappable, v->off + (start - v->start), end - start,
-				      (v->flags & (VMA_SHARED | VMA_MAYWRITE)) == (VMA_SHARED | VMA_MAYWRITE), &o->fd, &host_off);
+	r = v->mappable->ops->host_fd(v->mappable, v->off + (start - v->start), end - start, shared_write, &o->fd, &host_off);
 	o->off = host_off;
+	if (!r && !shared_write)
+		mm_keep_descriptor(mm, v->mappable, o);
 	return r;
 }
 
@@ -257,7 +259,7 @@ static int64_t mmap_locked(struct mm *mm, uint64_t addr, uint64_t len, unsigned 
 		v->host_start = stack_room(mm, addr, addr + len);
 		extra |= MAP_NORESERVE;
 	}
-	r = map_order(v, v->start, v->end, extra, &o[n]);
+	r = map_order(mm, v, v->start, v->end, extra, &o[n]);
 	if (!r && v->host_start < v->start) {
 		o[n].addr = v->host_start;
 		o[n].len = v->end - v->host_start;
@@ -479,7 +481,7 @@ static int64_t move(struct mm *mm, const struct remap *m, struct vma *v, uint64_
 	c->off = off;
 	if (!m->old_len)
 		/* A second mapping of a shared object (mremap(2), BUGS). */
-		r = map_order(c, c->start, c->end, 0, &o);
+		r = map_order(mm, c, c->start, c->end, 0, &o);
 	if (!r)
 		r = mm_carry_out(mm, &o, 1, c->mappable, true);
 	if (r) {
@@ -586,7 +588,7 @@ static int64_t grow_in_place(struct mm *mm, const struct remap *m, struct vma *v
 
 	if (end > PL_TASK_SIZE || end < v->end || (next && end > vma_start_gap(next)))
 		return -ENOMEM;
-	r = map_order(v, v->end, end, 0, &o);
+	r = map_order(mm, v, v->end, end, 0, &o);
 	if (!r)
 		r = mm_carry_out(mm, &o, 1, v->mappable, false);
 	if (r)

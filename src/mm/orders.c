@@ -7,6 +7,7 @@
  * appears by a system call of the first, whose earlier orders ran before that call came in, or is a reader that gives no orders.
  * When a deferred order fails, the guest has not run on: mm_order_failed() takes the VMAs back and sets the call's result. */
 #include "mm/vma.h"
+#include <fcntl.h>
 
 static struct pl_thread *own_thread(struct mm *mm)
 {
@@ -59,10 +60,85 @@ static void remember(struct mm *mm, unsigned index, const struct pl_order *o, st
 	}
 }
 
-int mm_carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct mappable *m, bool now)
+/* ---- descriptors that the stub keeps ----
+ * To hand a descriptor over costs a stub more than everything else in an mmap: it has to sleep in a notification for it. While one thread
+ * alone uses the mm, the stub keeps those of the files that were mapped last, until the guest closes any descriptor: a guest thus has a
+ * file open as long as its stub has. What is kept is open for reading only, whatever the guest may do with the file (docs/security.md). */
+
+static bool defers(struct mm *mm) { return refcount_read(&mm->ref) == 1 && mm->vmas.count < MM_MAP_COUNT_CAREFUL; }
+
+void mm_keep_descriptor(struct mm *mm, struct mappable *m, struct pl_order *o)
+{
+	unsigned nkept = atomic_load_explicit(&mm->nkept, memory_order_relaxed);
+	uint64_t id = m->ops->id ? m->ops->id(m) : 0;
+	int flags;
+
+	for (unsigned i = 0; i < nkept; i++)
+		if (mm->kept[i].id == id) {
+			o->place = (uint8_t)i + 1;
+			o->kept = true;
+			return;
+		}
+	/* exec maps each file in one go. */
+	if (!id || nkept == PL_KEEP || !mm->layout.start_stack || !defers(mm))
+		return;
+	flags = fcntl(o->fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) != O_RDONLY)
+		return;
+	m->ops->get(m);
+	mm->kept[nkept].mappable = m;
+	mm->kept[nkept].id = id;
+	o->place = (uint8_t)nkept + 1;
+	atomic_store_explicit(&mm->nkept, nkept + 1, memory_order_relaxed);
+}
+
+void mm_drop_kept(struct mm *mm)
+{
+	for (unsigned n = atomic_exchange(&mm->nkept, 0); n-- > 0;)
+		mm->kept[n].mappable->ops->put(mm->kept[n].mappable);
+}
+
+void mm_copy_kept(struct mm *child, struct mm *mm)
+{
+	for (unsigned i = 0; i < atomic_load(&mm->nkept); i++) {
+		child->kept[i] = mm->kept[i];
+		child->kept[i].mappable->ops->get(child->kept[i].mappable);
+	}
+	atomic_store(&child->nkept, atomic_load(&mm->nkept));
+}
+
+/* Whether the stub has them all or not. map_lock held: mm_unlock() lets go of the files. */
+static void forget_kept(struct mm *mm)
+{
+	struct pl_order o = { .op = PL_CLOSE };
+
+	for (unsigned n = atomic_exchange(&mm->nkept, 0); n-- > 0;) {
+		struct vma *v = new(struct vma);
+
+		v->mappable = mm->kept[n].mappable;
+		mm_bury(mm, v);
+		o.place = (uint8_t)n + 1;
+		/* It cannot fail but with the stub itself. */
+		if (n || defers(mm))
+			(void)pl_order(own_thread(mm), &o);
+		else
+			(void)pl_order_sync(own_thread(mm), &o);
+	}
+}
+
+void mm_forget_files(struct mm *mm)
+{
+	if (likely(!atomic_load_explicit(&mm->nkept, memory_order_relaxed)))
+		return;
+	mm_lock(mm);
+	forget_kept(mm);
+	mm_unlock(mm);
+}
+
+static int carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct mappable *m, bool now)
 {
 	struct pl_thread *t = own_thread(mm);
-	bool deferred = !now && refcount_read(&mm->ref) == 1 && mm->vmas.count < MM_MAP_COUNT_CAREFUL && n <= MAX_PENDING;
+	bool deferred = !now && defers(mm) && n <= MAX_PENDING;
 	unsigned queued = pl_orders_queued(t);
 	int r;
 
@@ -85,6 +161,16 @@ int mm_carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct map
 	return 0;
 }
 
+int mm_carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct mappable *m, bool now)
+{
+	int r = carry_out(mm, o, n, m, now);
+
+	/* A descriptor that was to be kept may never have been handed over. */
+	if (unlikely(r) && atomic_load_explicit(&mm->nkept, memory_order_relaxed))
+		forget_kept(mm);
+	return r;
+}
+
 struct pending_order *mm_last_pending(struct mm *mm)
 {
 	return mm->deferred && mm->npending ? &mm->pending[mm->npending - 1] : NULL;
@@ -100,6 +186,7 @@ static bool undo(struct mm *mm, unsigned from, unsigned to, int error, int64_t *
 	bool call = true;
 
 	*result = error;
+	forget_kept(mm);
 	vma_change_begin(mm);
 	for (unsigned i = from; i < to; i++) {
 		const struct pending_order *p = &mm->pending[i];

@@ -94,6 +94,9 @@ struct mm {
 	struct pending_order pending[MAX_PENDING];
 	unsigned npending;	   /* own fiber of the only thread */
 	int undo_error;		   /* own fiber: pending orders failed and wait for mm_undo_all() */
+	/* map_lock: files of which the stub keeps a read-only descriptor to map from (orders.c); counted, NULL: none */
+	struct { struct mappable *mappable; uint64_t id; } kept[PL_KEEP];
+	_Atomic unsigned nkept;
 	bool deferred;		   /* map_lock: the last mm_carry_out() deferred */
 	uaddr_t last_fault;	   /* map_lock: against endless repair */
 	unsigned fault_repeats;
@@ -128,8 +131,13 @@ struct vma *mm_merge(struct mm *mm, struct vma *v); /* with both neighbours: wha
  * through mm_order_failed(). Otherwise carried out before it returns. 0 or -errno. */
 int mm_carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct mappable *m, bool now);
 void mm_drop_pending(struct mm *mm);
+void mm_copy_kept(struct mm *child, struct mm *mm);
+void mm_drop_kept(struct mm *mm);
 void mm_undo_all(struct mm *mm);
 struct pending_order *mm_last_pending(struct mm *mm); /* of the last mm_carry_out(), NULL if it did not defer */
+
+/* Let the stub map from a descriptor that it keeps, if it may. */
+void mm_keep_descriptor(struct mm *mm, struct mappable *m, struct pl_order *o);
 
 /* mmap.c */
 int64_t mm_munmap_locked(struct mm *mm, uint64_t start, uint64_t end);

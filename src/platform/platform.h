@@ -123,13 +123,18 @@ void pl_set_fs_base(struct pl_thread *t, uint64_t v);		   /* carried out before 
 int pl_set_gs_base(struct pl_thread *t, uint64_t v);		   /* turns the patched path off for the space */
 
 /* ---- memory orders, executed by the stub thread in its own address space ---- */
-enum pl_op { PL_MMAP_ANON, PL_MMAP_FD, PL_MUNMAP, PL_MPROTECT, PL_MADVISE, PL_MREMAP };
+enum pl_op { PL_MMAP_ANON, PL_MMAP_FD, PL_MUNMAP, PL_MPROTECT, PL_MADVISE, PL_MREMAP, PL_CLOSE };
+#define PL_KEEP 8
 struct pl_order {
 	enum pl_op op;
 	uint32_t prot, flags;	/* host PROT_ and MAP_ flags (MAP_FIXED is implied) or advice */
 	uint64_t addr, len;
 	uint64_t new_addr, new_len; /* MREMAP (fixed) */
 	int fd;			/* PL_MMAP_FD: a descriptor of the kernel process, borrowed until the order has run */
+	/* PL_MMAP_FD: 1 + one of PL_KEEP places where the stub keeps the descriptor for later orders, until PL_CLOSE of that place; 0: it does
+	 * not. kept: it has it there already, so that the stub need not sleep for it. Forked spaces have copies. */
+	uint8_t place;
+	bool kept;
 	uint64_t off;
 };
 /* Queue for the next pl_thread_run (run now, and wait, when the queue is full). Failures come as PL_ORDER. */

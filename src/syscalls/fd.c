@@ -62,6 +62,7 @@ static long do_dup2(struct task *t, int old, int new, bool cloexec)
 		return -EBADF;
 	long fd = fd_replace(t->fdt, new, f, cloexec);
 	file_put(f);
+	mm_forget_files(t->mm);
 	return fd;
 }
 

@@ -105,6 +105,7 @@ long sys_close(struct task *t, const struct syscall_args *a)
 {
 	int ret = fd_close(t->fdt, (int)a->a[0]);
 
+	mm_forget_files(t->mm);
 	/* the descriptor is gone: nothing may be restarted */
 	if (unlikely(ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND))
 		ret = -EINTR;
@@ -124,5 +125,6 @@ long sys_close_range(struct task *t, const struct syscall_args *a)
 		if (ret)
 			return ret;
 	}
+	mm_forget_files(t->mm);
 	return fd_close_range(t->fdt, first, last, flags & CLOSE_RANGE_CLOEXEC);
 }

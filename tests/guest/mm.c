@@ -84,6 +84,73 @@ TEST(file_mappings)
 	close(fd);
 }
 
+/* Files are mapped again and again, through new descriptors of old files and old descriptors of files that go, by parents and children. */
+TEST_TIMEOUT(files_mapped_again, 60)
+{
+	char name[4][32], *host;
+	int fd[4] = { -1, -1, -1, -1 }, gen[4], hfd = open("/proc/self/exe", O_RDONLY);
+	unsigned x = 12345;
+
+	for (int i = 0; i < 4; i++) {
+		sprintf(name[i], "/tmp/again.%d.%d", getpid(), i);
+		gen[i] = -1;
+	}
+	for (int turn = 0; turn < 3000; turn++) {
+		int i = (x = x * 1103515245 + 12345) >> 16 & 3, op = x >> 20 & 15;
+		volatile int *p;
+
+		if (op == 0 || gen[i] < 0) { /* another file of that name; maybe nobody has the old one any more */
+			int w = open(name[i], O_CREAT | O_RDWR, 0600), v[2048] = { turn };
+
+			CHECK(w >= 0);
+			unlink(name[i]);
+			close(w);
+			w = open(name[i], O_CREAT | O_EXCL | O_RDWR, 0600);
+			v[1024] = turn + 1;
+			CHECK(w >= 0 && write(w, v, sizeof v) == sizeof v);
+			if (fd[i] >= 0)
+				close(fd[i]);
+			fd[i] = x & 0x1000000 ? w : open(name[i], O_RDONLY);
+			if (fd[i] != w)
+				close(w);
+			gen[i] = turn;
+		} else if (op == 1) {
+			int again = open(name[i], O_RDONLY);
+
+			CHECK(again >= 0 && dup2(again, fd[i]) == fd[i]);
+			close(again);
+		} else if (op == 2 && !(x & 0xf000000)) {
+			int st = CHILD_STATUS({
+				for (int k = 0; k < 4; k++) {
+					p = gen[k] < 0 ? NULL : mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd[k], 4096);
+					if (p && (p == MAP_FAILED || *p != gen[k] + 1))
+						_exit(1);
+					close(fd[k]);
+				}
+				_exit(0);
+			});
+			CHECK_EQ(st, 0);
+		} else {
+			p = mmap(NULL, 4096, PROT_READ | (x & 0x10000000 ? PROT_WRITE : 0), x & 0x20000000 && !(x & 0x10000000) ? MAP_SHARED : MAP_PRIVATE,
+				 fd[i], x & 0x40000000 ? 4096 : 0);
+			CHECK(p != MAP_FAILED);
+			CHECK_EQ(*p, gen[i] + !!(x & 0x40000000));
+			if (x & 0x10000000)
+				*p = -1;
+			CHECK(!munmap((void *)p, 4096));
+			host = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, hfd, 0);
+			CHECK(host != MAP_FAILED && !memcmp(host, "\177ELF", 4) && !munmap(host, 4096));
+		}
+	}
+	for (int i = 0; i < 4; i++) {
+		unlink(name[i]);
+		errno = 0;
+		char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd[i], 0);
+		CHECK(p == MAP_FAILED ? errno == EACCES && (fcntl(fd[i], F_GETFL) & O_ACCMODE) == O_RDONLY : (p[4] = 1));
+	}
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, hfd, 0) == MAP_FAILED && errno == EACCES);
+}
+
 TEST(brk_)
 {
 	char *b = sbrk(0);

@@ -59,8 +59,18 @@ static struct host_page *page_of(uint64_t a)
 	return NULL;
 }
 
+static bool stub_has[PL_KEEP + 1]; /* by place */
+
 static int apply(const struct pl_order *o)
 {
+	if (o->place) {
+		assert_in_range(o->place, 1, PL_KEEP);
+		if (o->op == PL_CLOSE)
+			return stub_has[o->place] = false;
+		if (o->kept)
+			assert_true(stub_has[o->place]);
+		stub_has[o->place] = true;
+	}
 	assert_int_equal(o->addr % PG, 0);
 	assert_int_equal(o->len % PG, 0);
 	assert_true(o->len > 0);

@@ -145,13 +145,13 @@ struct slot_regs { /* struct user_regs_struct */
 		fs_base, gs_base, ds, es, fs, gs;
 };
 
-enum { ORD_MMAP_ANON, ORD_MMAP_FD, ORD_MUNMAP, ORD_MPROTECT, ORD_MADVISE, ORD_MREMAP };
+enum { ORD_MMAP_ANON, ORD_MMAP_FD, ORD_MUNMAP, ORD_MPROTECT, ORD_MADVISE, ORD_MREMAP, ORD_CLOSE };
 #define SLOT_MAX_ORDERS 32
 struct slot_order {
 	uint32_t op, prot, flags;
 	int32_t fd;
 	uint64_t addr, len, new_addr, new_len, off;
-	uint64_t keep; /* another order maps from the same descriptor: it closes it */
+	uint64_t keep; /* a later order maps from the same descriptor: it stays open */
 };
 
 #define SLOT_MAX_COPIES 8

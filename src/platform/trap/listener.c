@@ -128,9 +128,11 @@ static void set_sync(struct platform *p, bool sync)
 	ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, (unsigned long)sync);
 }
 
-static int add_fd(struct platform *p, uint64_t id, int fd)
+static int add_fd(struct platform *p, uint64_t id, int fd, int as)
 {
-	struct seccomp_notif_addfd a = { .id = id, .srcfd = (uint32_t)fd };
+	struct seccomp_notif_addfd a = {
+		.id = id, .srcfd = (uint32_t)fd, .flags = as < 0 ? 0 : SECCOMP_ADDFD_FLAG_SETFD, .newfd = as < 0 ? 0 : (uint32_t)as,
+	};
 	int r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a);
 
 	return r < 0 ? -errno : r;
@@ -148,10 +150,6 @@ static int add_fd_send(struct platform *p, uint64_t id, int fd, int as)
 	p->stats.answers++;
 	return r < 0 ? -errno : r;
 }
-
-/* The number of the descriptor that travels with an answer: another one for each thread, below what makes the host's table grow. The
- * host gives out the others from 0. */
-static int send_number(struct pl_thread *t) { return 40 + (int)(t->index % 20); }
 
 /* ---- phases ---- */
 
@@ -520,13 +518,40 @@ static void stop_lingering(struct platform *p, struct pl_thread *next)
 		tell_to_sleep(t);
 }
 
+/* The stub, asleep in a notification, gets the descriptors that its orders map from. It wakes for each, but for the last one, which goes with
+ * the answer: that one's number in the kernel process is returned, or -1, and in *as the number that it is to have. */
+static int install_descriptors(struct pl_thread *t, int *as)
+{
+	int from = -1, fd = -1, end = -1, send = -1;
+
+	for (uint32_t i = 0; i < t->norders; i++)
+		if (t->orders[i].op == PL_MMAP_FD && !t->orders[i].kept)
+			end = t->orders[i].fd;
+	for (uint32_t i = 0, last = 0; i < t->norders; i++) {
+		const struct pl_order *o = &t->orders[i];
+		int number = o->place ? kept_number(o) : -1;
+
+		if (o->op != PL_MMAP_FD || o->kept)
+			continue;
+		if (o->fd == from && fd >= 0)
+			WRITE_ONCE(t->slot->orders[last].keep, 1);
+		else if ((from = o->fd) == end && !t->hello)
+			*as = fd = number < 0 ? send_number(t) : number, send = end;
+		else
+			fd = add_fd(t->p, t->nid, from, number);
+		last = i;
+		WRITE_ONCE(t->slot->orders[i].fd, fd < 0 ? -1 : fd);
+	}
+	return send;
+}
+
 /* Publish an answer: the phase becomes GUEST. */
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 {
 	struct platform *p = t->p;
 	struct slot_line *l = &t->slot->line;
 	bool here = t->nid && t->hello, sleeps = false;
-	int send = -1;
+	int send = -1, as = -1;
 	uint32_t kick;
 
 	if (unlikely(t->parked)) { /* has its notification come? */
@@ -536,28 +561,12 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	}
 	if (here)
 		stay_here(t, true);
-	if (ans & ANS_ORDERS && t->norders) {
+	if (ans & ANS_ORDERS && orders_need_fd(t)) {
 		/* descriptors can only be installed while the stub sleeps in a notification: the caller saw to it */
-		int from = -1, fd = -1, end = -1;
-
-		for (uint32_t i = 0; i < t->norders; i++)
-			if (t->orders[i].op == PL_MMAP_FD)
-				end = t->orders[i].fd;
-		if (end >= 0 && !here)
+		if (!here)
 			stay_here(t, here = true);
-		/* The stub wakes for each; for the last one only once, as it goes with the answer. */
-		for (uint32_t i = 0, last = 0; i < t->norders; i++)
-			if (t->orders[i].op == PL_MMAP_FD) {
-				if (t->orders[i].fd == from && fd >= 0)
-					WRITE_ONCE(t->slot->orders[last].keep, 1);
-				else if ((from = t->orders[i].fd) == end && !t->hello)
-					fd = send_number(t), send = end;
-				else
-					fd = add_fd(p, t->nid, from);
-				last = i;
-				WRITE_ONCE(t->slot->orders[i].fd, fd < 0 ? -1 : fd);
-			}
-		sleeps = end >= 0;
+		send = install_descriptors(t, &as);
+		sleeps = true;
 	}
 	plock(p);
 	active_add_locked(t);
@@ -596,7 +605,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		uint64_t id = t->nid;
 
 		sleeps_no_more(t);
-		(void)add_fd_send(p, id, send, send_number(t));
+		(void)add_fd_send(p, id, send, as);
 	} else if (t->nid) {
 		answer_locked(t);
 	} else if (unlikely(t->dozing)) {

@@ -59,10 +59,10 @@ int want_nid(struct pl_thread *t)
 	return thread_is_dead(t) ? -EIO : 0;
 }
 
-static bool orders_need_fd(struct pl_thread *t)
+bool orders_need_fd(const struct pl_thread *t)
 {
 	for (uint32_t i = 0; i < t->norders; i++)
-		if (t->orders[i].op == PL_MMAP_FD)
+		if (t->orders[i].op == PL_MMAP_FD && !t->orders[i].kept)
 			return true;
 	return false;
 }
@@ -87,7 +87,8 @@ static void put_orders(struct pl_thread *t)
 		d->new_addr = o->new_addr;
 		d->new_len = o->new_len;
 		d->off = o->off;
-		d->keep = 0;
+		d->keep = o->place != 0;
+		d->fd = o->op == PL_CLOSE || o->kept ? kept_number(o) : -1;
 	}
 	s->norders = t->norders;
 	t->p->stats.orders++;

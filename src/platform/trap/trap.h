@@ -209,6 +209,10 @@ struct pl_thread *thread_alloc(struct platform *p, struct pl_space *s, uint32_t 
 int map_slot(struct pl_thread *t);
 
 /* listener.c */
+/* Descriptors in a stub: the host gives numbers from 0, a batch of orders has 32 at most; then those that it keeps; then those that
+ * travel with an answer, another one for each thread. All below what makes the host's table grow. */
+static inline int kept_number(const struct pl_order *o) { return SLOT_MAX_ORDERS + o->place - 1; }
+static inline int send_number(const struct pl_thread *t) { return SLOT_MAX_ORDERS + PL_KEEP + (int)(t->index % 20); }
 void set_awake(struct pl_thread *t, bool on);
 void wake_here(struct pl_thread *t, bool here);
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
@@ -250,6 +254,7 @@ void tell_to_sleep(struct pl_thread *t); /* instead of spinning: it comes with a
 int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value); /* one answer that stays in the stub; 0, -EIO dead, or an order's -errno */
 int run_orders(struct pl_thread *t);
 int want_nid(struct pl_thread *t); /* 0 or -EIO */
+bool orders_need_fd(const struct pl_thread *t);
 
 /* insn.c */
 enum insn_kind { INSN_OTHER, INSN_PADDING, INSN_LEAVES /* never goes on to the next one */ };

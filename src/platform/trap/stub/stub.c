@@ -233,6 +233,9 @@ static long run_order(const struct slot_order *o)
 	case ORD_MREMAP:
 		r = sys(__NR_mremap, (long)o->addr, (long)o->len, (long)o->new_len, o->flags, (long)o->new_addr, 0);
 		return r < 0 ? r : 0;
+	case ORD_CLOSE:
+		sys(__NR_close, o->fd, 0, 0, 0, 0, 0);
+		return 0;
 	}
 	return -22;
 }
@@ -344,7 +347,7 @@ static bool carry_out(struct slot *s, uint32_t ans)
 
 			if (r < 0) {
 				for (uint32_t k = i; k < n && k < SLOT_MAX_ORDERS; k++)
-					if (s->orders[k].op == ORD_MMAP_FD)
+					if (s->orders[k].op == ORD_MMAP_FD && !s->orders[k].keep)
 						sys(__NR_close, s->orders[k].fd, 0, 0, 0, 0, 0);
 				post(s, EV_ORDER, i, (uint64_t)r);
 				return false;
