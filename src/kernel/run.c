@@ -118,6 +118,14 @@ static __attribute__((cold, noinline)) int64_t read_again(struct task *t)
 	return r;
 }
 
+/* What the registers say, also behind the call's own arguments. */
+static __attribute__((cold, noinline)) void all_args(struct task *t)
+{
+	struct pl_regs r;
+	pl_get_regs(t->thread, &r);
+	t->args = (struct syscall_args){ { r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9 } };
+}
+
 static inline bool is_restart(int64_t r) { return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK; }
 
 static const struct run_state *app(struct task *t)
@@ -143,6 +151,8 @@ static const struct run_state *app(struct task *t)
 			t->blocked_notice = false;
 			memcpy(&t->args, ev->args, sizeof(t->args));
 			if (unlikely(READ_ONCE(t->seccomp_mode) | READ_ONCE(t->trace_calls))) {
+				if (ev->inlined)
+					all_args(t);
 				if (t->trace_calls)
 					return &run_syscall_enter;
 				if (!seccomp_check(t, nr, &r))

@@ -40,6 +40,7 @@ enum pl_event_kind {
 struct pl_event {
 	enum pl_event_kind kind;
 	bool compat; /* int 0x80 or a 32-bit entry: answered with ENOSYS or SIGSEGV, never dispatched by number */
+	bool inlined; /* arguments behind the call's own are not what the registers say */
 	bool lent; /* the stub changed what it was lent, signal actions or the mask: they are looked at before the call */
 	uint32_t nr;
 	uint64_t args[6];
@@ -63,7 +64,7 @@ void platform_destroy(struct platform *p); /* kills every stub */
 /* What the stub copies in with a call of this number (built from the system call table). */
 enum pl_prefetch_kind { PL_PF_NONE, PL_PF_STRING, PL_PF_SIZED /* len = args[len_arg], capped */, PL_PF_FIXED /* size bytes */ };
 #define PL_PF_ARG_SP 6 /* the stack pointer instead of an argument */
-struct pl_prefetch { uint8_t kind, arg, len_arg; uint16_t size; };
+struct pl_prefetch { uint8_t kind, arg, len_arg; uint16_t size; uint8_t nargs; /* of the call, if this is its only piece; else 0 */ };
 void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_prefetch pf[2]);
 int platform_reopen(struct platform *p, int fd); /* the file of one of our descriptors, opened anew for reading only: owned; or -errno */
 void platform_dump_stats(struct platform *p); /* counters at log level debug: traps, patched, polled, notifications */

@@ -47,7 +47,7 @@ void syscall_table_prefetch(const struct syscall_table *t, struct platform *p)
 {
 	for (unsigned nr = 0; nr < t->count; nr++) {
 		struct pl_prefetch pf[2] = { 0 };
-		unsigned n = 0;
+		unsigned n = 0, nargs = 0;
 		if (!t->rows[nr].fn)
 			continue;
 		for (unsigned i = 0; i < 6 && n < 2; i++) {
@@ -56,6 +56,10 @@ void syscall_table_prefetch(const struct syscall_table *t, struct platform *p)
 				break;
 			n += piece(&pf[n], t->rows[nr].args[i], i);
 		}
+		while (nargs < 6 && t->rows[nr].args[nargs] != ARG_NONE)
+			nargs++;
+		if (n == 1)
+			pf[0].nargs = nargs;
 		if (n)
 			platform_set_prefetch(p, nr, pf);
 	}

@@ -104,8 +104,8 @@ enum {
 	EV_FRAME, /* ANS_FPLOAD or ANS_FRAME met a fault: args[0] trap, args[1] its error code, args[2] address */
 	EV_KIND = 0xff,
 	EV_COMPAT = 0x100,   /* the system call came by int 0x80 or from 32-bit code */
-	EV_PREFETCH = 0x200, /* buf has what the table says that the call's pointers stand for: info >> 16 bytes, then, aligned, nr >> 16;
-				a string of one byte is empty, and not there */
+	EV_PREFETCH = 0x200, /* buf has what the table says that the call's pointers stand for: info >> 16 bytes, then, aligned, nr >> 16 */
+	EV_INLINE = 0x2000,  /* of EV_PREFETCH: not buf, but the arguments that the call does not have, from PREFETCH_INLINE(its table entry) on */
 	EV_FP_LIVE = 0x400,  /* FP state is in the CPU (patched path), not in a frame */
 	EV_ACTIONS = 0x800,  /* the stub changed signal actions: slot.actions_changed */
 	EV_MASK = 0x1000,    /* the stub changed the signal mask: slot.sig.mask */
@@ -249,9 +249,10 @@ _Static_assert(sizeof(struct slot) == STUB_SLOT_SIZE, "");
 
 #define KPAGE_NR_PREFETCH 512
 struct kpage_prefetch {
-	uint8_t kind, arg, len_arg, pad;
+	uint8_t kind, arg, len_arg, nargs;
 	uint16_t size, pad2;
 };
+#define PREFETCH_INLINE(nargs) ((nargs) > 3 ? (nargs) : 3)
 struct kpage {
 	uint32_t polling; /* a worker watches the slots */
 	uint32_t pad0[15];

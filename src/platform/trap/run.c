@@ -231,6 +231,16 @@ static void snapshot(struct pl_thread *t)
 		return;
 	if (!t->snap)
 		t->snap = xzalloc(SLOT_BUF_SIZE);
+	if (likely(l->info & EV_INLINE)) {
+		const struct kpage_prefetch *k = &t->p->kpage->prefetch[l->nr][0];
+		uint32_t at = PREFETCH_INLINE(k->nargs);
+
+		if (!k->kind || !k->nargs || k->arg >= at || at >= 6 || lens[0] > (6 - at) * sizeof(l->args[0]))
+			return;
+		memcpy(t->snap, &l->args[at], lens[0]);
+		t->snap_at[t->nsnap++] = (struct slot_copy){ .addr = l->args[k->arg], .len = lens[0] };
+		return;
+	}
 	for (int i = 0; i < 2; i++) {
 		const struct kpage_prefetch *k = &t->p->kpage->prefetch[l->nr][i];
 		uint32_t len = lens[i];
@@ -238,10 +248,7 @@ static void snapshot(struct pl_thread *t)
 		if (!k->kind || off > SLOT_BUF_SIZE || len > SLOT_BUF_SIZE - off)
 			return;
 		if (len && k->arg <= PL_PF_ARG_SP) {
-			if (k->kind == PL_PF_STRING && len == 1)
-				t->snap[off] = 0;
-			else
-				memcpy(t->snap + off, t->slot->buf + off, len);
+			memcpy(t->snap + off, t->slot->buf + off, len);
 			t->snap_at[t->nsnap++] = (struct slot_copy){
 				.addr = k->arg == PL_PF_ARG_SP ? READ_ONCE(t->slot->regs.rsp) : l->args[k->arg], .off = off, .len = len };
 		}
@@ -263,6 +270,7 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 			snapshot(t);
 		ev->nr = l->nr;
 		ev->compat = l->info & EV_COMPAT;
+		ev->inlined = l->info & EV_INLINE;
 		ev->lent = l->info & (EV_ACTIONS | EV_MASK);
 		memcpy(ev->args, l->args, sizeof(ev->args));
 		if (l->info & EV_FP_LIVE)

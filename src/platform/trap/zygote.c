@@ -452,6 +452,7 @@ void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_pref
 
 		k->arg = pf[i].arg;
 		k->len_arg = pf[i].len_arg;
+		k->nargs = pf[i].nargs;
 		k->size = pf[i].size;
 		k->kind = pf[i].kind;
 	}

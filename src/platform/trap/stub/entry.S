@@ -259,28 +259,18 @@ stub_copy:
 	FIXUP 1b, 2b, 4b
 	FIXUP 3b, 11b, 11b
 
-/* long stub_strcopy(dst, src, n): bytes copied, with the NUL if it was found; ends at a fault. 1 means an empty string, and dst is not
- * touched then. */
+/* long stub_strcopy(dst, src, n): bytes copied, with the NUL if it was found; ends at a fault */
 	.globl stub_strcopy
 stub_strcopy:
 	xor %eax, %eax
 1:	cmp %rdx, %rax
 	jae 13f
 12:	movzbl (%rsi,%rax), %ecx
-	test %cl, %cl
-	jz 2f
 	mov %cl, (%rdi,%rax)
 	inc %rax
-	jmp 1b
-2:	test %rax, %rax
-	jz 3f
-	mov %cl, (%rdi,%rax)
-3:	inc %rax
-	ret
-13:	cmp $1, %rax
-	jne 4f
-	xor %eax, %eax
-4:	ret
+	test %cl, %cl
+	jnz 1b
+13:	ret
 	FIXUP 12b, 13b, 13b
 
 /* long stub_cmpxchg(addr, expect, val): what was there, or bit 63 */

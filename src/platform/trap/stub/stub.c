@@ -488,10 +488,38 @@ static void prefetch(struct slot *s, uint32_t nr, uint32_t lens[2])
 	}
 }
 
+/* What is short travels in place of arguments that the call does not have. */
+static uint32_t prefetch_inline(struct slot *s, const volatile struct kpage_prefetch *p, uint64_t last[3])
+{
+	const uint64_t args[6] = { s->regs.rdi, s->regs.rsi, s->regs.rdx, s->regs.r10, s->regs.r8, s->regs.r9 };
+	uint32_t nargs = p->nargs, first = PREFETCH_INLINE(nargs) - 3, room = (3 - first) * 8, len;
+	uint64_t addr, in[3];
+
+	if (!nargs || nargs == 6 || p->arg >= nargs)
+		return 0;
+	addr = args[p->arg];
+	if (addr < 4096 || addr >= STUB_SLOTS)
+		return 0;
+	if (p->kind == 1) {
+		len = (uint32_t)stub_strcopy((uint64_t)in, addr, room);
+		if (!len || ((char *)in)[len - 1])
+			return 0;
+	} else {
+		uint64_t want = p->kind == 2 ? args[p->len_arg & 7] : p->size;
+
+		if (!want || want > room || p->len_arg >= nargs || stub_copy((uint64_t)in, addr, (long)want))
+			return 0;
+		len = (uint32_t)want;
+	}
+	for (uint32_t i = first; i < 3; i++)
+		last[i] = in[i - first];
+	return len;
+}
+
 /* The line is written in one go, last: a worker that watches it takes it away between two stores that are far apart. */
 static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 {
-	uint64_t rdi = s->regs.rdi, rsi = s->regs.rsi, rdx = s->regs.rdx, r10 = s->regs.r10, r8 = s->regs.r8, r9 = s->regs.r9;
+	uint64_t rdi = s->regs.rdi, rsi = s->regs.rsi, rdx = s->regs.rdx, last[3] = { s->regs.r10, s->regs.r8, s->regs.r9 };
 
 	info |= EV_SYSCALL;
 	if (unlikely(s->news)) {
@@ -499,9 +527,12 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 		s->news = 0;
 	}
 	if (!(info & EV_COMPAT) && nr < KPAGE_NR_PREFETCH && KPAGE->prefetch[nr][0].kind) {
-		uint32_t lens[2];
+		uint32_t lens[2] = { prefetch_inline(s, &KPAGE->prefetch[nr][0], last), 0 };
 
-		prefetch(s, nr, lens);
+		if (lens[0])
+			info |= EV_INLINE;
+		else
+			prefetch(s, nr, lens);
 		if (lens[0] | lens[1]) {
 			info |= EV_PREFETCH | lens[0] << 16;
 			nr |= lens[1] << 16;
@@ -510,9 +541,9 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 	s->line.args[0] = rdi;
 	s->line.args[1] = rsi;
 	s->line.args[2] = rdx;
-	s->line.args[3] = r10;
-	s->line.args[4] = r8;
-	s->line.args[5] = r9;
+	s->line.args[3] = last[0];
+	s->line.args[4] = last[1];
+	s->line.args[5] = last[2];
 	s->line.nr = nr;
 	s->line.info = info;
 }
