@@ -289,7 +289,6 @@ static inline bool copy_one(struct slot *s, uint32_t ans, uint32_t kind)
 	    (ans & ANS_RESULT))
 		s->regs.rax = (uint64_t)-14;
 	return true;
-	return true;
 }
 
 /* What an answer says of signal frames. False: at a fault, which is in the line. */
