@@ -3,7 +3,9 @@
 BUILD ?= build
 BAILEY := $(BUILD)/bailey
 
-.PHONY: run build test bench debug deps test-deps clean format
+PREFIX ?= /usr/local
+
+.PHONY: run build test bench debug deps test-deps clean format install
 
 run: build ## install what is missing, build, run the tour (or CMD='...') inside Bailey
 ifdef CMD
@@ -19,6 +21,11 @@ build: deps ## build/bailey
 test: test-deps build ## all tests: unit, guest (natively and inside), apps, evil
 	@ninja -C $(BUILD) --quiet
 	@/usr/bin/python3 tests/run.py --build $(BUILD) $(TESTS)
+
+install: build ## bailey, libbailey and its header to PREFIX
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@ninja -C $(BUILD) --quiet
+	@meson install -C $(BUILD) --no-rebuild --quiet
 
 bench: test-deps build ## the same work natively, under Bailey and, if installed, under runsc
 	@bench/compare bailey='$(BAILEY) run --' $$(command -v runsc >/dev/null && echo runsc='runsc --network=none --ignore-cgroups do')

@@ -5,7 +5,7 @@
   tests/run.py [--build DIR] [--wrapper CMD] [--jobs N] [-v] [KIND[/PATTERN]...]
 
 Kinds: check (the tree itself), unit, guest (natively and inside), apps (natively and inside, same output and status), cli (the command
-line), evil (inside).
+line), evil (inside), api (programs that use libbailey).
 A pattern is a shell pattern on the test's name: `tests/run.py guest/signal* apps`.
 """
 import argparse, concurrent.futures, fnmatch, glob, os, re, shlex, shutil, signal, subprocess, sys, tempfile, time
@@ -123,6 +123,12 @@ def t_evil(name, path):
     return st2 == 0 and out2 == 'alive\n', f'{tell(st)}\n{out}\nafterwards: {tell(st2)} {out2}'
 
 
+def t_api(name, path):
+    st, out, _ = run([path], int(header(path, 'timeout', '300')) if path.endswith('.sh') else 300,
+                     env=dict(os.environ, BAILEY=bailey, BUILD=build, BAILEY_HELPER=bailey))
+    return st == 0, f'{tell(st)}\n' + out
+
+
 def programs(d):
     return sorted(p for p in glob.glob(os.path.join(build, 'tests', d, '*')) if os.access(p, os.X_OK) and os.path.isfile(p)
                   and not p.endswith(('.so', '.a', '.p')))
@@ -134,6 +140,7 @@ kinds = {
     'guest': (t_guest, programs('guest')),
     'apps': (t_apps, sorted(glob.glob(os.path.join(here, 'apps', '*.sh')) + glob.glob(os.path.join(here, 'apps', '*.py')))),
     'cli': (t_cli, sorted(glob.glob(os.path.join(here, 'cli', '*.sh')) + glob.glob(os.path.join(here, 'cli', '*.py')))),
+    'api': (t_api, programs('api') + sorted(glob.glob(os.path.join(here, 'api', '*.sh')))),
     'evil': (t_evil, programs('evil') + sorted(glob.glob(os.path.join(here, 'evil', '*.sh')))),
 }
 todo = []

@@ -4,6 +4,7 @@
 #define BAILEY_CMD_CMD_H
 
 int cmd_run(int argc, char **argv);
+int cmd_kernel(int argc, char **argv);
 int cmd_syscalls(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 

@@ -7,6 +7,7 @@
 
 static const struct { const char *name; int (*fn)(int, char **); const char *help; } commands[] = {
 	{ "run", cmd_run, "run a program in a sandbox" },
+	{ "kernel", cmd_kernel, NULL },
 	{ "syscalls", cmd_syscalls, "list the system calls and how far each is supported" },
 	{ "doctor", cmd_doctor, "check what this host offers" },
 };
@@ -15,7 +16,8 @@ static void usage(FILE *f)
 {
 	fputs("usage: bailey COMMAND [ARGUMENT...]\n\n", f);
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
+		if (commands[i].help)
+			fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
 	fputs("\n`bailey COMMAND --help` tells more; `bailey --version` the version.\n", f);
 }
 

@@ -2,9 +2,9 @@
 /* run.c: `bailey run`: the command line's process. It decodes options, starts the kernel process, passes signals on, keeps the terminal,
  * and takes the status. It holds no guest state. */
 #include "cmd/cmd.h"
+#include "control/client.h"
 #include "sandbox/sandbox.h"
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -69,9 +68,14 @@ static _Noreturn void wrong(const char *fmt, ...)
 
 struct run {
 	struct sandbox_options o;
-	char **env;
+	char **argv, **env;
 	unsigned nenv;
-	bool user_given;
+	const char *cwd;
+	uint32_t uid, gid, *groups;
+	unsigned ngroups;
+	bool user_given, cwd_given;
+	uint64_t ignored;
+	unsigned umask, closed_fds;
 };
 
 static void env_set(struct run *r, const char *k, size_t klen, char *entry /* owned; NULL: remove */)
@@ -159,14 +163,14 @@ static void parse(struct run *r, int key, char *arg)
 	case OPT_CWD:
 		if (*arg != '/')
 			wrong("--cwd %s: not an absolute path", arg);
-		o->cwd = arg;
-		o->cwd_must_exist = true;
+		r->cwd = arg;
+		r->cwd_given = true;
 		break;
 	case OPT_USER:
-		o->uid = parse_u32(arg, &end, "user id");
-		o->gid = o->uid;
+		r->uid = parse_u32(arg, &end, "user id");
+		r->gid = r->uid;
 		if (*end == ':')
-			o->gid = parse_u32(end + 1, &end, "group id");
+			r->gid = parse_u32(end + 1, &end, "group id");
 		if (*end)
 			wrong("--user %s: UID[:GID] is wanted", arg);
 		r->user_given = true;
@@ -230,23 +234,23 @@ static void parse_words(struct run *r, int argc, char **argv)
 		wrong("no command to run");
 	if (!*argv[optind])
 		wrong("the command is empty");
-	r->o.argv = argv + optind;
+	r->argv = argv + optind;
 }
 
 /* What a program inherits from who starts it. */
-static void inherit(struct sandbox_options *o)
+static void inherit(struct run *r)
 {
 	struct sigaction sa;
 
 	for (int sig = 1; sig <= 64; sig++)
 		if (!sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN)
-			o->ignored |= 1ULL << (sig - 1);
-	o->umask = umask(0);
-	umask(o->umask);
+			r->ignored |= 1ULL << (sig - 1);
+	r->umask = umask(0);
+	umask(r->umask);
 	/* What is closed must not become one of our own descriptors, and is closed for the guest too. */
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0) {
-			o->closed_fds |= 1u << fd;
+			r->closed_fds |= 1u << fd;
 			open("/dev/null", O_RDWR);
 		}
 }
@@ -277,173 +281,160 @@ static void terminal_raw(struct sandbox_options *o)
 
 /* ---- the kernel process ---- */
 
-static void send_ctl(int fd, int type, int a, int b)
+static void post(struct ctl_client *c, uint32_t type, int a, int b)
 {
-	struct ctl_msg m = { type, a, b };
+	uint32_t v[2] = { (uint32_t)a, (uint32_t)b };
 
-	(void)!send(fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)ctl_post(c, type, v, sizeof(v));
 }
 
-static void send_winsize(int fd)
+static void send_winsize(struct ctl_client *c)
 {
 	struct winsize w;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0)
-		send_ctl(fd, CTL_WINSIZE, w.ws_row, w.ws_col);
-}
-
-/* Tier 3: stubs that outlived the kernel process have become our children. */
-static void kill_orphans(void)
-{
-	char path[64];
-	int pid, n;
-
-	for (int round = 0; round < 100; round++) {
-		snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-		FILE *f = fopen(path, "re");
-		n = 0;
-		while (f && fscanf(f, "%d", &pid) == 1) {
-			kill(pid, SIGKILL);
-			n++;
-		}
-		if (f)
-			fclose(f);
-		while (waitpid(-1, NULL, __WALL | (n ? 0 : WNOHANG)) > 0)
-			;
-		if (!n)
-			return;
-	}
+		post(c, CTL_WINSIZE, w.ws_row, w.ws_col);
 }
 
 static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH };
 
-/* The exit status, or -1: the host forbids what this tier needs, and *why says what. */
-static int watch(const struct sandbox_options *o, int ctl, int sigfd, pid_t child, char *why, size_t size)
+/* Creates and starts CMD. 0, or the exit status with the reason said. */
+static int start(struct run *r, struct ctl_client *c)
 {
-	struct pollfd p[2] = { { .fd = ctl, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
-	struct ctl_status m = { 0 };
-	bool failed = false, ready = false, retry = false;
-	int status = 0, failure = 0;
+	struct ctl_process p = { .flags = CTL_PROCESS_INIT | (r->cwd_given ? 0 : CTL_PROCESS_CWD_OPTIONAL) | (r->o.tty ? CTL_PROCESS_TTY : 0),
+				 .uid = r->uid, .gid = r->gid, .umask = r->umask, .ignored = r->ignored, .envc = r->nenv, .ngroups = r->ngroups };
+	struct ctl_fd map[3];
+	struct ctl_buf b = { 0 };
+	struct ctl_msg m;
+	int fds[4], pipefd[2], n = 1, err, status = EXIT_BAILEY;
 
-	if (o->tty)
-		send_winsize(ctl);
+	if (pipe2(pipefd, O_CLOEXEC)) {
+		log_error("pipe: %s", strerror(errno));
+		return EXIT_BAILEY;
+	}
+	fds[0] = pipefd[1]; /* the end of the kernel process says enough: nobody reads it */
+	for (int fd = 0; fd < 3; fd++) {
+		if (r->closed_fds >> fd & 1)
+			continue;
+		bool tty = r->o.tty && isatty(fd);
+		map[p.nfds++] = (struct ctl_fd){ fd, tty ? -1 : n };
+		if (!tty)
+			fds[n++] = fd;
+	}
+	while (r->argv[p.argc])
+		p.argc++;
+	ctl_put(&b, &p, sizeof(p));
+	ctl_put(&b, r->groups, p.ngroups * sizeof(*r->groups));
+	ctl_put(&b, map, p.nfds * sizeof(*map));
+	for (uint32_t i = 0; i < p.argc; i++)
+		ctl_put_string(&b, r->argv[i]);
+	for (uint32_t i = 0; i < p.envc; i++)
+		ctl_put_string(&b, r->env[i]);
+	ctl_put_string(&b, r->cwd ? r->cwd : "/");
+	struct ctl_created created = { .status = EXIT_BAILEY };
+	err = b.failed ? -E2BIG : ctl_call(c, CTL_CREATE, b.p, b.len, fds, (unsigned)n, &m);
+	close(pipefd[0]);
+	close(pipefd[1]);
+	if (b.failed) {
+		log_error("%s: %s", r->argv[0], strerror(E2BIG));
+		ctl_buf_free(&b);
+		return EXIT_CANNOT_EXEC;
+	}
+	if (m.payload && m.head.len == sizeof(created)) {
+		memcpy(&created, m.payload, sizeof(created));
+		created.text[sizeof(created.text) - 1] = 0;
+		status = created.status;
+	}
+	ctl_buf_free(&b);
+	ctl_msg_free(&m);
+	if (!err)
+		err = ctl_call(c, CTL_START, &created.process, sizeof(created.process), NULL, 0, NULL);
+	if (!err || err == -EPIPE) /* its end is looked at later */
+		return 0;
+	terminal_restore();
+	log_error("%s", created.text[0] ? created.text : strerror(-err));
+	return status;
+}
+
+/* Passes signals on until the kernel process is gone. */
+static void watch(struct run *r, struct ctl_client *c, int sigfd)
+{
+	struct pollfd p[2] = { { .fd = c->sock, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
+	struct signalfd_siginfo si;
+
+	if (r->o.tty)
+		send_winsize(c);
 	for (;;) {
 		if (poll(p, 2, -1) < 0)
 			continue;
-		if (p[1].revents & POLLIN) {
-			struct signalfd_siginfo si;
-			if (read(sigfd, &si, sizeof(si)) == sizeof(si)) {
-				if (si.ssi_signo == SIGWINCH && o->tty)
-					send_winsize(ctl);
-				else if (si.ssi_signo != SIGWINCH)
-					/* What the keyboard sent goes to the guest's foreground group, as the terminal would do it. */
-					send_ctl(ctl, CTL_SIGNAL, (int)si.ssi_signo, si.ssi_code == SI_KERNEL);
-			}
+		if (p[1].revents & POLLIN && read(sigfd, &si, sizeof(si)) == sizeof(si)) {
+			if (si.ssi_signo == SIGWINCH && r->o.tty)
+				send_winsize(c);
+			else if (si.ssi_signo != SIGWINCH)
+				/* What the keyboard sent goes to the guest's foreground group, as the terminal would do it. */
+				post(c, CTL_TERMINAL_SIGNAL, (int)si.ssi_signo, si.ssi_code == SI_KERNEL);
 		}
-		if (p[0].revents) {
-			ssize_t n = recv(ctl, &m, sizeof(m), MSG_DONTWAIT);
-			if (n == sizeof(m) && m.type == CTL_READY) {
-				ready = true;
-			} else if (n == sizeof(m) && m.type == CTL_RETRY) {
-				retry = true;
-				m.text[sizeof(m.text) - 1] = 0;
-				snprintf(why, size, "%s", m.text);
-			} else if (n == sizeof(m) && m.type == CTL_FAILED) {
-				failed = true;
-				failure = m.status;
-				m.text[sizeof(m.text) - 1] = 0;
-				terminal_restore();
-				log_error("%s", m.text);
-			} else if (n <= 0 && !(n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))) {
-				/* (ECONNRESET: it ended with a message of ours unread. That is said once; its own last words come behind.) */
-				break;
-			}
-		}
+		if (p[0].revents && ctl_wait(c, NULL, NULL, 0) == -EPIPE)
+			return;
 	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (retry)
-		return -1;
-	terminal_restore();
-	if (o->tier == TIER_BARE)
-		kill_orphans();
-	if (failed)
-		return failure;
-	if (WIFSIGNALED(status)) {
-		log_error("the kernel process was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+}
+
+static int run(struct run *r, const sigset_t *set)
+{
+	struct ctl_status st;
+	struct ctl_client c;
+	struct launch l;
+	int sigfd = signalfd(-1, set, SFD_CLOEXEC);
+
+	if (sigfd < 0) {
+		terminal_restore();
+		log_error("signalfd: %s", strerror(errno));
 		return EXIT_BAILEY;
 	}
-	if (!ready && WEXITSTATUS(status) == 0) {
-		log_error("the kernel process ended before the guest ran");
+	if (!sandbox_launch(&r->o, -1, &l, &st)) {
+		terminal_restore();
+		log_error("%s", st.text);
+		return st.status;
+	}
+	if (ctl_client_init(&c, l.control_fd))
+		return EXIT_BAILEY;
+	int failed = start(r, &c);
+	if (!failed)
+		watch(r, &c, sigfd);
+	ctl_client_destroy(&c);
+	int status = sandbox_reap(&l);
+	terminal_restore();
+	if (failed)
+		return failed;
+	if (WIFSIGNALED(status)) {
+		log_error("the kernel process was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 		return EXIT_BAILEY;
 	}
 	return WEXITSTATUS(status);
 }
 
-/* One attempt: as watch(). */
-static int try_tier(struct sandbox_options *o, const sigset_t *set, char *why, size_t size)
-{
-	int sv[2], status;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) {
-		terminal_restore();
-		log_error("creating the control socket: %s", strerror(errno));
-		return EXIT_BAILEY;
-	}
-	pid_t child = jail_fork(o->tier);
-	if (child == 0) {
-		close(sv[0]);
-		o->control_fd = sv[1];
-		_exit(sandbox_run(o));
-	}
-	close(sv[1]);
-	if (child < 0) {
-		close(sv[0]);
-		if (o->tier != TIER_BARE) {
-			snprintf(why, size, "%s", strerror(-child));
-			return -1;
-		}
-		terminal_restore();
-		log_error("starting the kernel process: %s", strerror(-child));
-		return EXIT_BAILEY;
-	}
-	int sigfd = signalfd(-1, set, SFD_CLOEXEC);
-	if (sigfd < 0) {
-		int err = errno;
-		kill(child, SIGKILL);
-		terminal_restore();
-		log_error("signalfd: %s", strerror(err));
-		return EXIT_BAILEY;
-	}
-	status = watch(o, sv[0], sigfd, child, why, size);
-	close(sigfd);
-	close(sv[0]);
-	return status;
-}
-
 int cmd_run(int argc, char **argv)
 {
-	struct run r = { .o = { .strace_fd = -1, .log_level = LOG_WARN, .hostname = "bailey", .uid = geteuid(), .gid = getegid(),
-			       .host_uid = geteuid(), .host_gid = getegid() } };
-	static char reason[1024], cwd[4096];
+	struct run r = { .o = { .strace_fd = -1, .log_level = LOG_WARN, .hostname = "bailey", .host_uid = geteuid(), .host_gid = getegid() },
+			 .uid = geteuid(), .gid = getegid() };
+	static char cwd[4096];
 	sigset_t set;
 
 	for (char **e = environ; *e; e++)
 		r.nenv++;
 	r.env = xcalloc(r.nenv + 1, sizeof(*r.env));
 	memcpy(r.env, environ, r.nenv * sizeof(*r.env));
-	inherit(&r.o);
+	inherit(&r);
 	parse_words(&r, argc, argv);
 	struct sandbox_options *o = &r.o;
-	o->envv = r.env;
 	if (!r.user_given) {
 		int n = getgroups(0, NULL);
-		o->groups = xcalloc(n > 0 ? (size_t)n : 1, sizeof(*o->groups));
-		n = getgroups(n, o->groups);
-		o->ngroups = n > 0 ? (unsigned)n : 0;
+		r.groups = xcalloc(n > 0 ? (size_t)n : 1, sizeof(*r.groups));
+		n = getgroups(n, r.groups);
+		r.ngroups = n > 0 ? (unsigned)n : 0;
 	}
-	if (!o->cwd && !o->rootfs)
-		o->cwd = getcwd(cwd, sizeof(cwd));
+	if (!r.cwd && !o->rootfs)
+		r.cwd = getcwd(cwd, sizeof(cwd));
 	sigemptyset(&set);
 	for (unsigned i = 0; i < ARRAY_SIZE(forwarded); i++)
 		sigaddset(&set, forwarded[i]);
@@ -453,13 +444,5 @@ int cmd_run(int argc, char **argv)
 	/* The best jail that the host allows. */
 	const char *first = getenv("BAILEY_TIER"); /* for tests: not a better one than this */
 	o->tier = first && *first >= '1' && *first <= '3' && !first[1] ? (enum jail_tier)(*first - '0') : TIER_ROOT;
-	o->tier_reason = reason;
-	for (;; o->tier++) {
-		char why[500] = "";
-		int status = try_tier(o, &set, why, sizeof(why));
-		if (status >= 0)
-			return status;
-		size_t n = strlen(reason);
-		snprintf(reason + n, sizeof(reason) - n, "%stier %d: %s", n ? "; " : "", o->tier, why);
-	}
+	return run(&r, &set);
 }

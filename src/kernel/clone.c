@@ -127,7 +127,7 @@ static void copy_files(struct task *c, struct task *t, uint64_t flags)
 }
 
 /* A task that was never linked. */
-static void abandon(struct task *c)
+void task_abandon(struct task *c)
 {
 	struct kernel *k = c->kernel;
 	if (c->thread)
@@ -169,6 +169,8 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 					memset(&sh->action[i], 0, sizeof(sh->action[i]));
 	}
 	tg = tg_alloc(t->kernel, sh);
+	container_get(old->container);
+	tg->container = old->container;
 	mutex_lock(&old->limits_lock);
 	memcpy(tg->limits, old->limits, sizeof(tg->limits));
 	mutex_unlock(&old->limits_lock);
@@ -260,7 +262,7 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 	c->counted_uid = c->cred->uid;
 	c->uid_counted = true;
 	atomic_fetch_add_explicit(&k->total_forks, 1, memory_order_relaxed);
-	if (k->tasks.stop_count)
+	if (task_external_stopped(c))
 		c->work_pending = true;
 	return 0;
 }
@@ -377,7 +379,7 @@ fail:
 	if (tg) {
 		tg_put(tg);
 	}
-	abandon(c);
+	task_abandon(c);
 	return r;
 }
 

@@ -298,7 +298,7 @@ static int parse_script(char *line, size_t n, char **interp, char **arg)
 	return 0;
 }
 
-static void exec_state_free(struct exec_state *e)
+void exec_state_free(struct exec_state *e)
 {
 	if (!e)
 		return;

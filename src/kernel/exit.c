@@ -92,6 +92,12 @@ void exit_notify_locked(struct task *t)
 	wait_queue_wake_all(&tg->exit_wait, EPOLLIN | EPOLLRDNORM);
 	struct task *parent = t->parent;
 	if (!parent) {
+		if (tg->watch) {
+			struct task_usage u = tg->exited;
+			usage_add(&u, &tg->children);
+			tg->watch->ended(tg->watch, tg->exiting ? tg->exit_status : t->exit_code, &u);
+			tg->watch = NULL;
+		}
 		t->exit_parent_acked = true;
 		task_reap_locked(t);
 		return;
@@ -278,7 +284,7 @@ static void zap_pid_namespace(struct task *t)
 		tg_start_exit_locked(o->tg, SIGKILL, NULL);
 		signal_unlock(o);
 	}
-	if (ns->level == 0) { /* the kernel ends now; nobody is left to look at the corpses */
+	if (ns->level == 0 && !k->persistent) { /* the kernel ends now; nobody is left to look at the corpses */
 		mutex_unlock(&k->tasks.lock);
 		return;
 	}
@@ -324,13 +330,12 @@ static void account(struct task *t, bool last)
 {
 	struct task_usage u;
 	task_usage(t, &u);
-	struct mm_stat st;
-	if (t->mm && last) {
-		mm_stat(t->mm, &st);
-		u.maxrss = MAX(st.hiwater_rss, st.rss) / 1024;
-	}
+	if (t->mm && last)
+		u.maxrss = mm_peak_rss(t->mm) / 1024;
 	mutex_lock(&t->kernel->tasks.lock);
 	usage_add(&t->tg->exited, &u);
+	usage_add(&t->tg->container->ended, &u);
+	usage_add(t->kernel->ended, &u);
 	t->accounted = true;
 	mutex_unlock(&t->kernel->tasks.lock);
 }
@@ -455,8 +460,10 @@ static const struct run_state *exit_notify(struct task *t)
 		k->tty_put(tty);
 	if (root_init) {
 		k->exit_status = status;
-		atomic_store(&k->exiting, true);
-		sched_stop(k->sched, status);
+		if (!k->persistent) {
+			atomic_store(&k->exiting, true);
+			sched_stop(k->sched, status);
+		}
 	}
 	return NULL;
 }

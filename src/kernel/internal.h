@@ -36,6 +36,7 @@ void vfork_done_put(struct vfork_done *v);
 void task_vfork_complete(struct task *t);
 /* clear_child_tid, robust list, vfork: what both exit and exec do before they leave an address space. */
 void task_mm_release(struct task *t, bool exec);
+void task_abandon(struct task *t); /* one that was never linked into the tree: with all that it has */
 
 /* ---- pgrp.c; task_set.lock ---- */
 int pgrp_create_locked(struct thread_group *tg, struct session *s, struct process_group **out);
@@ -90,10 +91,16 @@ struct exec_state {
 	struct mm *mm;
 	uint64_t entry, sp;	  /* after loading */
 };
+void exec_state_free(struct exec_state *e);
 int elf_read(struct file *f, const char head[256], bool interp, struct elf_image *img, char **interp_name, bool *exec_stack);
 void elf_image_free(struct elf_image *img);
 int elf_load(struct task *t, struct exec_state *e); /* into the fiber's (new) mm */
 
+
+/* ---- external.c ---- */
+struct container *container_create(struct kernel *k);
+void container_get(struct container *c);
+void container_put(struct container *c);
 
 /* ---- rlimit.c ---- */
 void rlimits_apply(struct task *t); /* tell mm and fd table */

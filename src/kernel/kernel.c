@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel.c: one kernel: its start, its first process, what comes from outside. */
+/* kernel.c: one kernel: its start, and processes that do not come from others. */
 #include "kernel/internal.h"
 #include "ipc/futex.h"
 #include "kernel/ipc_ns.h"
 #include "kernel/namespace.h"
 #include "kernel/rlimit.h"
 #include "kernel/time_ns.h"
+#include "kernel/timer.h"
 #include "kernel/tty.h"
 #include <stdio.h>
 #include <sys/random.h>
@@ -43,6 +44,8 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->memory_limit = o->memory_limit;
 	k->strace = o->strace_fd >= 0;
 	k->strace_fd = o->strace_fd;
+	k->persistent = o->persistent;
+	k->ended = new(struct task_usage);
 	k->yama_scope = 0;
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 	k->ncpus = n < 1 ? 1 : n > 1024 ? 1024 : n;
@@ -102,15 +105,44 @@ static int first_context(struct kernel *k, struct task *t, const struct process_
 	return 0;
 }
 
-static void drop_first(struct task *t)
+/* Its place and number in the root namespace. */
+static int first_number_locked(struct kernel *k, struct task *t, bool init)
 {
-	fd_table_put(t->fdt);
-	if (t->fs)
-		fs_context_put(t->fs);
-	t->fdt = NULL;
-	t->fs = NULL;
-	namespaces_put(t);
-	task_put(t);
+	struct pid_namespace *ns = k->tasks.root;
+	if (init && ns->last)
+		return -EBUSY;
+	if (k->tasks.max_tasks && k->tasks.ntasks >= k->tasks.max_tasks)
+		return -EAGAIN;
+	if (ns->dying)
+		return -ESRCH;
+	if (!init && !ns->last)
+		ns->last = 1;
+	int r = pid_alloc_locked(ns, NULL, 0, &t->pid);
+	if (r)
+		return r;
+	k->tasks.ntasks++;
+	t->counted = true;
+	uid_count_add_locked(k, t->cred->uid, 1);
+	t->counted_uid = t->cred->uid;
+	t->uid_counted = true;
+	t->tg->pid = t->pid;
+	pid_get(t->pid);
+	t->tg->is_init = init;
+	return 0;
+}
+
+/* Everything was there but the place for it. */
+static int unstart(struct task *t, int r)
+{
+	exec_state_free(t->exec);
+	t->exec = NULL;
+	if (t->fiber) { /* it ends by itself */
+		refcount_get(&t->ref);
+		t->start.abandoned = true;
+		fiber_wake(t->fiber);
+	}
+	task_abandon(t);
+	return r;
 }
 
 int kernel_create_process(struct kernel *k, const struct process_options *o, struct thread_group **out)
@@ -122,12 +154,11 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	for (int sig = 1; sig <= 64; sig++)
 		if (o->ignored >> (sig - 1) & 1)
 			tg->sighand->action[sig].handler = (uint64_t)(uintptr_t)SIG_IGN;
+	tg->container = container_create(k);
 	rlimits_default(tg);
-	for (int i = 0; i < RLIM_NLIMITS && i < 16; i++)
-		if (o->rlimits[i][0] || o->rlimits[i][1]) {
-			tg->limits[i].rlim_cur = o->rlimits[i][0];
-			tg->limits[i].rlim_max = o->rlimits[i][1];
-		}
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (o->rlimits_set >> i & 1)
+			tg->limits[i] = (struct rlimit64){ o->rlimits[i][0], o->rlimits[i][1] };
 	for (int cpu = 0; cpu < k->ncpus; cpu++)
 		t->cpu_mask[cpu / 64] |= 1ULL << (cpu % 64);
 	t->timer_slack = t->timer_slack_default = 50000;
@@ -138,7 +169,7 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 		r = task_execve(t, NULL, AT_FDCWD_, o->filename, (char **)o->argv, (char **)o->envv, 0);
 	*ctx = saved;
 	if (r) {
-		drop_first(t);
+		task_abandon(t);
 		return r;
 	}
 	t->after_syscall = NULL;
@@ -148,32 +179,31 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	t->exec->mm = NULL;
 	t->start.exec = true;
 	snprintf(t->comm, sizeof(t->comm), "bailey-init");
-
+	t->fiber = fiber_create(k->sched, -1, t->comm, task_main, t);
+	r = t->fiber ? 0 : -EAGAIN;
 	mutex_lock(&k->tasks.lock);
-	BUG_ON(pid_alloc_locked(k->tasks.root, NULL, 0, &t->pid));
-	k->tasks.ntasks++;
-	t->counted = true;
-	uid_count_add_locked(k, t->cred->uid, 1);
-	t->counted_uid = t->cred->uid;
-	t->uid_counted = true;
-	tg->pid = t->pid;
-	pid_get(t->pid);
-	tg->is_init = t->pid->numbers[0].nr == 1;
+	if (!r)
+		r = first_number_locked(k, t, o->init);
+	if (r) {
+		mutex_unlock(&k->tasks.lock);
+		return unstart(t, r);
+	}
 	tg->immune = o->immune;
 	tg->leader = t;
 	tg->termination_signal = SIGCHLD;
+	tg->watch = o->watch;
 	TAILQ_INSERT_TAIL(&tg->tasks, t, tg_link);
 	tg->ntasks = tg->nlive = tg->nactive = 1;
 	t->pid->task = t;
 	k->tasks.root->ntasks++;
-	k->tasks.root->init = t;
+	if (tg->is_init) {
+		k->tasks.root->init = t;
+		k->init = tg;
+	}
 	session_create_locked(tg);
-	k->init = tg;
+	refcount_get(&t->ref); /* the fiber's */
+	tg_get(tg);
 	mutex_unlock(&k->tasks.lock);
-
-	t->fiber = fiber_create(k->sched, -1, t->comm, task_main, t);
-	BUG_ON(!t->fiber);
-	refcount_get(&t->ref);
 	task_set_fiber_context(t, t->fiber);
 	if (o->foreground_tty) {
 		struct file *f = fd_get(t->fdt, 0);
@@ -187,60 +217,13 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	return 0;
 }
 
-void kernel_start(struct kernel *k)
+void kernel_start_process(struct thread_group *tg)
 {
-	mutex_lock(&k->tasks.lock);
-	struct task *t = k->init ? k->init->leader : NULL;
-	struct fiber *f = t ? t->fiber : NULL;
-	mutex_unlock(&k->tasks.lock);
-	BUG_ON(!f);
-	fiber_wake(f);
-}
-
-void kernel_send_external_signal(struct kernel *k, int signo, bool foreground_group)
-{
-	siginfo_k info = { .si_signo = signo, .si_code = SI_KERNEL };
-	guard(mutex)(&k->tasks.lock);
-	struct thread_group *init = k->init;
-	if (!init)
-		return;
-	struct process_group *fg = foreground_group && init->pgrp ? init->pgrp->session->foreground : NULL;
-	if (foreground_group && !fg)
-		fg = init->pgrp;
-	if (fg)
-		pgrp_signal_locked(fg, &info);
-	else
-		tg_send_outside_signal(init, &info);
-}
-
-/* Every task of the kernel; task_set.lock held. */
-static void for_each_task(struct kernel *k, void (*fn)(struct task *t))
-{
-	struct pid_namespace *ns = k->tasks.root;
-	for (int nr = 1; nr < ns->map_size; nr++)
-		if (ns->map[nr] && ns->map[nr]->task)
-			fn(ns->map[nr]->task);
-}
-
-static void wake_task(struct task *t)
-{
-	mutex_lock(&t->lock);
-	if (t->fiber)
-		fiber_wake(t->fiber);
-	mutex_unlock(&t->lock);
-}
-
-void kernel_pause(struct kernel *k)
-{
-	guard(mutex)(&k->tasks.lock);
-	if (k->tasks.stop_count++ == 0)
-		for_each_task(k, task_interrupt);
-}
-
-void kernel_unpause(struct kernel *k)
-{
-	guard(mutex)(&k->tasks.lock);
-	BUG_ON(!k->tasks.stop_count);
-	if (--k->tasks.stop_count == 0)
-		for_each_task(k, wake_task);
+	mutex_lock(&tg->kernel->tasks.lock);
+	struct task *t = tg->leader;
+	mutex_unlock(&tg->kernel->tasks.lock);
+	if (task_external_stopped(t))
+		atomic_store(&t->work_pending, true);
+	tg_rlimit_cpu_changed(tg);
+	fiber_wake(t->fiber);
 }

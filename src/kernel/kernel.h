@@ -9,6 +9,7 @@
 #include "vfs/vfs.h"
 
 struct task;
+struct task_usage;
 struct thread_group;
 struct pid_namespace;
 struct syscall_table;
@@ -52,12 +53,14 @@ struct kernel {
 	ktime_t start_time;	   /* ktime_mono at start */
 	uint64_t start_ticks;	   /* the TSC then */
 	uint64_t memory_limit;	   /* bytes, 0: none */
+	_Atomic uint64_t memory_used, memory_peak, oom_kills; /* as --memory's watch saw it last; 0 without a limit */
 	uint64_t random_boot_id[2];
 	char *hostname;
-	bool strace;
+	bool strace, persistent;   /* immutable; persistent: see kernel_options */
 	int strace_fd;
 	int ncpus;
 	_Atomic uint64_t aio_nr, aio_max_nr; /* events that contexts of io_setup(2) may hold; fs.aio-max-nr */
+	struct task_usage *ended;  /* usage of all threads that ended; owned; task_set.lock */
 	_Atomic uint64_t next_ns_ino, next_unique_id, total_forks, context_switches;
 	_Atomic uint32_t yama_scope;
 	void *net;  /* struct net_namespace * of the root; net/ */
@@ -80,9 +83,11 @@ struct kernel_options {
 	unsigned max_pids;
 	uint64_t memory_limit;
 	int strace_fd; /* -1: off */
+	bool persistent; /* it goes on when its first process ends, until sched_stop() */
 };
 int kernel_init(const struct kernel_options *o, struct kernel **out);
 
+struct process_watch;
 struct process_options { /* kernel_create_process: strings and vectors are copied */
 	const char *filename; /* resolved in cwd/PATH by the caller: a path in the root file system */
 	char *const *argv;
@@ -92,18 +97,34 @@ struct process_options { /* kernel_create_process: strings and vectors are copie
 	struct fd_table *fdt;	       /* counted reference taken over */
 	struct mount_namespace *mnt_ns; /* borrowed */
 	bool foreground_tty;	       /* make fd 0's tty its controlling terminal */
+	bool init;		       /* process 1: with it the others end. It has to be the first. Without, numbers begin at 2 and nobody is init */
 	bool immune;		       /* as every other init: no signal without a handler, and it reaps orphans. Else it is as under a shell */
 	uint64_t ignored;	       /* signals that it ignores from the start: bit 0 is signal 1 */
 	uint32_t umask;
+	uint32_t rlimits_set;	       /* which of rlimits count: bit 0 is RLIMIT_CPU */
 	uint64_t rlimits[16][2];       /* soft, hard; as from prlimit(2) */
+	struct process_watch *watch;   /* borrowed until it was called or taken off; NULL: nobody hears of the end */
 };
-/* The first process (init of the root PID namespace). It starts at kernel_start(). 0 or -errno (ENOENT, EACCES, ENOEXEC...). Runs on a fiber. */
+/* A process without a parent, in a session and a container of its own. It starts at kernel_start_process(). The group is counted.
+ * 0 or -errno (ENOENT, EACCES, ENOEXEC...; EBUSY: an init that is not the first; EAGAIN: too many tasks). Runs on a fiber. */
 int kernel_create_process(struct kernel *k, const struct process_options *o, struct thread_group **out);
-void kernel_start(struct kernel *k);
-/* From any thread, async-safe towards fibers: a signal to init's foreground process group or to init itself (info SI_KERNEL/SI_USER pid 0). */
+void kernel_start_process(struct thread_group *tg); /* once */
+
+/* ---- external.c: what comes from outside; no locks held ---- */
+/* A signal to init's foreground process group or to init itself (info SI_KERNEL). */
 void kernel_send_external_signal(struct kernel *k, int signo, bool foreground_group);
-void kernel_pause(struct kernel *k);
-void kernel_unpause(struct kernel *k);
+/* A process with its threads; its process group, session or container as they are now; or, with any group of the kernel, everything. */
+enum external_scope { SCOPE_PROCESS, SCOPE_GROUP, SCOPE_SESSION, SCOPE_CONTAINER, SCOPE_ALL };
+/* From nobody whom the guest could see (SI_USER, pid 0). tg NULL with SCOPE_ALL. How many processes it was sent to. */
+int kernel_signal_scope(struct kernel *k, struct thread_group *tg, enum external_scope scope, int signo);
+/* Guests stand still from their next instruction on, whoever is paused may still be killed. SCOPE_PROCESS, SCOPE_CONTAINER, SCOPE_ALL. Each
+ * nests for itself. -EINVAL: another scope, or unpaused more often than paused. */
+int kernel_pause(struct kernel *k, struct thread_group *tg, enum external_scope scope);
+int kernel_unpause(struct kernel *k, struct thread_group *tg, enum external_scope scope);
+bool tg_paused(struct thread_group *tg);
+/* CPU time and, of what still runs or has been waited for, the largest process. SCOPE_PROCESS, SCOPE_CONTAINER, SCOPE_ALL. */
+struct task_usage;
+void kernel_usage(struct kernel *k, struct thread_group *tg, enum external_scope scope, struct task_usage *u);
 uint64_t kernel_new_ns_ino(struct kernel *k);
 
 /* Guest clocks. CLOCK_MONOTONIC and BOOTTIME of guests are the host's (vDSO) for now. */

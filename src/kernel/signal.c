@@ -944,8 +944,6 @@ void task_clone_signals(struct task *t, struct task *parent, uint64_t flags)
 			atomic_store(&t->work_pending, true);
 		}
 	}
-	if (READ_ONCE(t->kernel->tasks.stop_count))
-		atomic_store(&t->work_pending, true);
 }
 
 void sighand_reset_exec(struct signal_handlers *h, bool all)

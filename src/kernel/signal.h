@@ -149,8 +149,6 @@ void task_set_stop(struct task *t, int kind /* enum stop_kind */); /* signal loc
 int task_stop_wait(struct task *t); /* own fiber, no locks: until the stop is over; -EINTR when killed meanwhile */
 bool task_external_stopped(struct task *t);
 void task_wait_external_stops(struct task *t); /* own fiber: until no pause holds it, or it is killed */
-void task_pause(struct task *t);   /* external stop of one task: counted */
-void task_unpause(struct task *t);
 /* sigframe.c: build the frame for a handler on regs and the task's alternate stack; 0 or -EFAULT. */
 struct pl_regs;
 int sigframe_setup(struct task *t, struct pl_regs *regs, const struct sigaction_k *ka, const siginfo_k *info, sigset_k mask);

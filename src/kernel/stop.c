@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stop.c: the typed internal stops of a task, and external stops (pause; kernel_pause() for all),
- * which nest and which the guest cannot see. */
+/* stop.c: the typed internal stops of a task, and what a task does in external ones (kernel/external.c makes them): they nest, and the guest
+ * cannot see them. */
 #include "kernel/internal.h"
 #include "kernel/signal.h"
 
@@ -38,7 +38,7 @@ int task_stop_wait(struct task *t)
 
 bool task_external_stopped(struct task *t)
 {
-	return __atomic_load_n(&t->external_stops, __ATOMIC_ACQUIRE) || __atomic_load_n(&t->kernel->tasks.stop_count, __ATOMIC_ACQUIRE);
+	return READ_ONCE(t->tg->external_stops) || READ_ONCE(t->tg->container->stops) || READ_ONCE(t->kernel->tasks.stop_count);
 }
 
 void task_wait_external_stops(struct task *t)
@@ -48,26 +48,9 @@ void task_wait_external_stops(struct task *t)
 	if (likely(!task_external_stopped(t)))
 		return;
 	task_will_block(t);
+	WRITE_ONCE(t->stopped_outside, true);
+	atomic_thread_fence(memory_order_seq_cst); /* either unpause sees this, or we see its count */
 	while (!err && task_external_stopped(t))
 		err = fiber_park(PARK_KILLABLE, KTIME_MAX);
-}
-
-void task_pause(struct task *t)
-{
-	signal_lock(t);
-	__atomic_add_fetch(&t->external_stops, 1, __ATOMIC_ACQ_REL);
-	if (t->exit_state == TASK_EXIT_NONE) {
-		atomic_store(&t->work_pending, true);
-		task_interrupt(t);
-	}
-	signal_unlock(t);
-}
-
-void task_unpause(struct task *t)
-{
-	signal_lock(t);
-	BUG_ON(!t->external_stops);
-	if (__atomic_sub_fetch(&t->external_stops, 1, __ATOMIC_ACQ_REL) == 0 && t->exit_state == TASK_EXIT_NONE)
-		fiber_wake(t->fiber);
-	signal_unlock(t);
+	WRITE_ONCE(t->stopped_outside, false);
 }

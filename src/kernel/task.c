@@ -109,6 +109,7 @@ void tg_put(struct thread_group *tg)
 	sighand_put(tg->sighand);
 	pid_put(tg->pid);
 	pid_put(tg->ptracer);
+	container_put(tg->container);
 	free(tg);
 }
 

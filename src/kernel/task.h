@@ -102,6 +102,7 @@ struct task {
 	struct ptrace_state *ptrace;	/* owned; NULL until it is first traced (kernel/ptrace.h) */
 	struct pid *pid;		/* counted: the number(s) of this thread */
 	enum exit_state exit_state;
+	bool stopped_outside;		/* sleeps in task_wait_external_stops(); own fiber, others read it */
 	bool exit_tracer_notified, exit_parent_notified, exit_tracer_acked, exit_parent_acked;
 
 	/* signal lock (tg->sighand->lock) */
@@ -110,8 +111,6 @@ struct task {
 	bool mask_lent, mask_busy;	/* to the stub; it has to ask */
 	bool group_stop_pending, group_stop_acked, trap_stop_pending;
 	enum stop_kind stop;		/* in an internal stop; changed only through task_set_stop() */
-	uint32_t external_stops;
-	struct fiber *stop_waiter;
 	uint8_t seccomp_mode;		/* SECCOMP_MODE_*; others write it by TSYNC, the own fiber reads it without the lock; so seccomp */
 	uint8_t trace_calls;		/* it has a tracer: calls go by run_syscall_enter */
 	struct seccomp_filter *seccomp;	/* counted: the newest */
@@ -125,11 +124,23 @@ struct task {
 struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; };
 
 enum { PR_MDWE_REFUSE_EXEC_GAIN_ = 1, PR_MDWE_NO_INHERIT_ = 2 };
+/* A process that was started from outside and all that comes from it, whatever sessions they make: what a pause, a signal and an account from
+ * outside may mean. Inherited by fork, never left. */
+struct container {
+	struct refcount ref;		/* one for each thread group, and handles */
+	uint64_t id;			/* immutable */
+	uint32_t stops;			/* external stops of all in it; task_set.lock */
+	struct task_usage ended;	/* of its threads that ended; task_set.lock */
+};
+/* Who started a process from outside hears of its end: task_set.lock held, so it takes no lock above RANK_WAITQ. */
+struct process_watch { void (*ended)(struct process_watch *w, int status, const struct task_usage *u); };
+
 struct pgrp_member { LIST_ENTRY(pgrp_member) link; struct thread_group *tg; };
 struct thread_group {
 	struct refcount ref;		/* one for each task in it, and handles */
 	struct kernel *kernel;
 	struct pid *pid;		/* counted, immutable: the process id (it outlives a leader that exec replaces) */
+	struct container *container;	/* counted, immutable */
 	bool is_init;			/* the first process of its PID namespace; immutable */
 	bool immune;			/* an init that signals without a handler do not reach; immutable */
 	/* task_set.lock */
@@ -147,6 +158,8 @@ struct thread_group {
 	bool thp_disabled, io_flusher;	/* prctl(2): kept, shown, inherited; own fibers */
 	bool restore_timer_ids;		/* timer_create(2) takes the id that is there already */
 	uint8_t mdwe, mce_policy;	/* PR_SET_MDWE, PR_MCE_KILL; own fibers */
+	uint32_t external_stops;	/* pauses of this process; they nest */
+	struct process_watch *watch;	/* borrowed; NULL: nobody */
 	/* signal lock */
 	struct signal_handlers *sighand; /* counted; swapped at exec only, with task_set.lock too */
 	struct sigpending pending;	/* shared */

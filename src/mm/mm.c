@@ -14,11 +14,11 @@
 
 #define STACK_RND_PAGES 0x3fffffUL /* Linux: 16 GiB */
 #define MMAP_RND_BITS 28
+#define PEAK_ASK (16UL << 20)
 #define STACK_GAP_MIN (128UL << 20)
 
 #pragma weak pl_space_get
 #pragma weak pl_space_put
-#pragma weak pl_space_rss
 
 static uint64_t random_bits(uint64_t mask)
 {
@@ -200,6 +200,7 @@ static void account(struct mm *mm, const struct vma *v, int sign)
 		mm->exec_vm += pages;
 	if (v->mappable)
 		mm->shared_vm += pages;
+	mm->peak_vm = MAX(mm->peak_vm, mm->data_vm + mm->shared_vm);
 }
 
 void mm_insert(struct mm *mm, struct vma *v)
@@ -382,27 +383,47 @@ void mm_for_each_vma(struct mm *mm, bool (*fn)(void *arg, const struct vma_info 
 	free(buf);
 }
 
-void mm_stat(struct mm *mm, struct mm_stat *st)
+/* What is mapped, less what can hold nothing (no access, reserved only): a bound from above. vma_lock held. */
+static void mapped(struct mm *mm, uint64_t *anon, uint64_t *file)
+{
+	struct vma *v;
+
+	TAILQ_FOREACH(v, &mm->vmas.list, link) {
+		if (!(v->flags & VMA_PROT) || (v->flags & VMA_NORESERVE))
+			continue;
+		*(v->mappable ? file : anon) += v->end - v->start;
+	}
+}
+
+uint64_t mm_peak_rss(struct mm *mm)
 {
 	uint64_t anon = 0, file = 0;
-	struct vma *v;
-	bool known;
+	struct pl_rss r;
 
-	/* Without the platform's help the resident figures are bounds from above: what is mapped, less what can hold nothing (no
-	 * access, reserved only). */
-	known = pl_space_rss && pl_space_rss(mm->space, &anon, &file);
 	mutex_lock(&mm->vma_lock);
-	if (!known) {
-		TAILQ_FOREACH(v, &mm->vmas.list, link) {
-			if (!(v->flags & VMA_PROT) || (v->flags & VMA_NORESERVE))
-				continue;
-			if (v->mappable)
-				file += v->end - v->start;
-			else
-				anon += v->end - v->start;
-		}
+	mapped(mm, &anon, &file);
+	uint64_t peak = MAX(mm->hiwater_rss, anon + file), most = mm->peak_vm * GUEST_PAGE_SIZE;
+	mutex_unlock(&mm->vma_lock);
+	/* Every process asks this when it ends: of a small one the bound is as good as the truth, and free. */
+	return most > PEAK_ASK && pl_space_rss(mm->space, &r) ? r.peak : peak;
+}
+
+void mm_stat(struct mm *mm, struct mm_stat *st)
+{
+	uint64_t anon = 0, file = 0, peak = 0;
+	struct pl_rss r;
+	/* Those who ask want to know; without the platform's help it is a bound from above. */
+	bool known = pl_space_rss(mm->space, &r);
+
+	mutex_lock(&mm->vma_lock);
+	if (known) {
+		anon = r.anon;
+		file = r.file + r.shared;
+		peak = r.peak;
+	} else {
+		mapped(mm, &anon, &file);
 	}
-	mm->hiwater_rss = MAX(mm->hiwater_rss, anon + file);
+	mm->hiwater_rss = MAX(mm->hiwater_rss, MAX(peak, anon + file));
 	*st = (struct mm_stat){
 		.total_vm = mm->total_vm * GUEST_PAGE_SIZE,
 		.locked_vm = mm->locked_vm * GUEST_PAGE_SIZE,

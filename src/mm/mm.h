@@ -151,6 +151,7 @@ void mm_range_resident(struct mm *mm, uint64_t start, uint64_t end, struct mm_re
 size_t mm_pagemap(struct mm *mm, uint64_t addr, size_t n, uint64_t *words); /* /proc/PID/pagemap; n */
 struct mm_stat { uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, rss, hiwater_rss, anon_rss, file_rss; }; /* bytes */
 void mm_stat(struct mm *mm, struct mm_stat *st);
+uint64_t mm_peak_rss(struct mm *mm); /* the most that it had resident, bytes; cheap for small ones */
 
 /* Key of a futex word: private (mm, addr) or shared (object, offset). 0 or -EFAULT. */
 struct futex_key { uint64_t object; uint64_t offset; };

@@ -88,8 +88,9 @@ int pl_space_host_pid(struct pl_space *s);
  * has ended. Copies then give 0 bytes (and never reach another process that got the same host pid). */
 void pl_space_get(struct pl_space *s);
 void pl_space_put(struct pl_space *s);
-/* What the host says the stub has resident, less the stub's own pages; bytes. False: not known. */
-bool pl_space_rss(struct pl_space *s, uint64_t *anon, uint64_t *file_and_shared);
+/* What the host says the stub has resident, and had at most; bytes. False: not known. It costs the host a walk over counters (some 20 us). */
+struct pl_rss { uint64_t anon, file, shared, peak; };
+bool pl_space_rss(struct pl_space *s, struct pl_rss *r);
 
 /* What the host's page tables say of n pages from addr: its /proc/PID/pagemap words (PL_PAGE_ bits). How many; 0: not known. */
 #define PL_PAGE_PRESENT (1ULL << 63)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* boot.c: from a bare process to a running guest, in one order: jail, platform, kernel, file systems, closed jail, first process. */
 #include "mm/mm.h"
+#include "sandbox/control.h"
 #include "sandbox/sandbox.h"
 #include "fs/anon/epoll.h"
 #include "fs/dev/dev.h"
@@ -32,15 +33,14 @@ struct sandbox {
 	struct platform *platform;
 	struct kernel *kernel;
 	struct tty *tty;
-	struct host_poll control;
-	struct wait_queue control_wq;
+	struct mount_namespace *ns;
 	int failed; /* exit status of a failed start */
 };
 
 /* Tells the command line, which prints it: its one line a failure. */
 static int fail(const struct sandbox_options *o, int status, const char *fmt, ...)
 {
-	struct ctl_status m = { .type = CTL_FAILED, .status = status };
+	struct ctl_status m = { .type = CTL_FAILED, .status = status, .tier = (int)o->tier };
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -49,32 +49,6 @@ static int fail(const struct sandbox_options *o, int status, const char *fmt, ..
 	if (send(o->control_fd, &m, sizeof(m), MSG_NOSIGNAL) < 0)
 		log_error("%s", m.text);
 	return status;
-}
-
-/* ---- the control socket ---- */
-
-static void control_fiber(void *arg)
-{
-	struct sandbox *s = arg;
-	struct ctl_msg m;
-
-	for (;;) {
-		ssize_t n = recv(s->o->control_fd, &m, sizeof(m), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			wait_event(&s->control_wq, host_poll_now(s->o->control_fd, EPOLLIN), PARK_UNINTERRUPTIBLE, KTIME_MAX);
-			continue;
-		}
-		if (n <= 0) { /* nobody is there to take the status */
-			sched_stop(s->sched, SIGKILL);
-			return;
-		}
-		if (n != sizeof(m))
-			continue;
-		if (m.type == CTL_SIGNAL && m.a > 0 && m.a <= 64)
-			kernel_send_external_signal(s->kernel, m.a, m.b);
-		else if (m.type == CTL_WINSIZE && s->tty)
-			tty_set_winsize(s->tty, (unsigned)m.a, (unsigned)m.b);
-	}
 }
 
 /* ---- the root file system ---- */
@@ -152,7 +126,7 @@ static int mount_bind(struct kernel *k, const struct sandbox_bind *b)
 	return r;
 }
 
-static int setup_root(struct sandbox *s, struct mount_namespace **ns)
+static int setup_root(struct sandbox *s)
 {
 	struct super_block *lower, *upper, *root;
 	struct sandbox_options *o = s->o;
@@ -171,14 +145,13 @@ static int setup_root(struct sandbox *s, struct mount_namespace **ns)
 		return fail(o, EXIT_BAILEY, "mounting the root file system: %s", strerror(-r)), r;
 	super_put(lower);
 	super_put(upper);
-	*ns = mount_ns_create(root, 0);
+	s->ns = k->root_mnt_ns = mount_ns_create(root, 0);
 	super_put(root);
-	k->root_mnt_ns = *ns;
 
 	struct fiber_context *ctx = fiber_context();
 	struct path p;
 	ctx->cred = cred_create_root(k->root_user_ns);
-	mount_ns_root(*ns, &p);
+	mount_ns_root(s->ns, &p);
 	ctx->fs = fs_context_create(&p);
 	path_put(&p);
 
@@ -204,168 +177,24 @@ static int setup_root(struct sandbox *s, struct mount_namespace **ns)
 	return 0;
 }
 
-/* ---- the first process ---- */
-
-static int can_exec(const char *path)
-{
-	struct path p;
-	struct kstat st;
-	int r = path_lookup(AT_FDCWD_, path, LOOKUP_FOLLOW, &p);
-
-	if (r)
-		return r;
-	r = vfs_stat(&p, &st);
-	if (!r && !S_ISREG(st.mode))
-		r = -EACCES;
-	struct file *f;
-	if (!r && !(r = vfs_open_path(&p, O_PATH, &f))) {
-		r = inode_permission(f->inode, MAY_EXEC);
-		file_put(f);
-	}
-	path_put(&p);
-	return r;
-}
-
-/* CMD as a shell would look it up: 0 and an owned path, or the errno of the best candidate. */
-static int find_command(const struct sandbox_options *o, char **out)
-{
-	const char *cmd = o->argv[0], *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	int best = -ENOENT;
-
-	if (strchr(cmd, '/')) {
-		*out = xstrdup(cmd);
-		return can_exec(cmd);
-	}
-	for (char **e = o->envv; *e; e++)
-		if (!strncmp(*e, "PATH=", 5))
-			path = *e + 5;
-	while (*cmd) {
-		size_t n = strcspn(path, ":");
-		char *name = n ? xasprintf("%.*s/%s", (int)n, path, cmd) : xasprintf("./%s", cmd);
-		int r = can_exec(name);
-		if (!r) {
-			*out = name;
-			return 0;
-		}
-		free(name);
-		if (r != -ENOENT && r != -ENOTDIR)
-			best = r;
-		if (!path[n])
-			break;
-		path += n + 1;
-	}
-	return best;
-}
-
-/* Descriptors 0 to 2; the host's own stay open for the log. */
-static int setup_stdio(struct sandbox *s, struct fd_table *fdt)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		struct file *f = NULL;
-		int r, copy;
-
-		if (s->o->closed_fds >> fd & 1 || fcntl(fd, F_GETFD) < 0)
-			continue; /* closed for us, closed for the guest */
-		if (s->tty && isatty(fd)) {
-			r = tty_file(s->tty, O_RDWR, &f);
-		} else {
-			copy = fcntl(fd, F_DUPFD_CLOEXEC, 10);
-			r = copy < 0 ? -errno : host_fd_file(s->kernel, copy, &f);
-			if (r && copy >= 0)
-				close(copy);
-		}
-		if (r)
-			return fail(s->o, EXIT_BAILEY, "handing descriptor %d to the guest: %s", fd, strerror(-r)), r;
-		r = fd_install_from(fdt, f, fd, 3, false);
-		file_put(f);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static struct cred *first_cred(const struct sandbox_options *o, struct kernel *k)
-{
-	struct cred *c = cred_create_root(k->root_user_ns);
-
-	c->uid = c->euid = c->suid = c->fsuid = o->uid;
-	c->gid = c->egid = c->sgid = c->fsgid = o->gid;
-	if (o->uid)
-		c->permitted = c->effective = c->inheritable = c->ambient = 0;
-	if (o->ngroups) {
-		c->groups = xcalloc(o->ngroups, sizeof(*c->groups));
-		memcpy(c->groups, o->groups, o->ngroups * sizeof(*c->groups));
-		c->ngroups = o->ngroups;
-	}
-	return c;
-}
-
-static int start_guest(struct sandbox *s)
-{
-	struct sandbox_options *o = s->o;
-	struct kernel *k = s->kernel;
-	struct mount_namespace *ns;
-	struct fiber_context *ctx = fiber_context();
-	int r = setup_root(s, &ns);
-
-	if (r)
-		return EXIT_BAILEY;
-	struct cred *root = ctx->cred;
-	struct cred *c = first_cred(o, k);
-	struct fd_table *fdt = fd_table_create();
-	if (setup_stdio(s, fdt))
-		return EXIT_BAILEY;
-	ctx->cred = c;
-	/* Without --cwd the host's directory, if the guest has it. */
-	const char *cwd = o->cwd ? o->cwd : "/";
-	struct path p;
-	r = path_lookup(AT_FDCWD_, cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &p);
-	if (r && o->cwd_must_exist)
-		return fail(o, EXIT_BAILEY, "--cwd %s: %s", cwd, strerror(-r));
-	if (!r) {
-		mutex_lock(&ctx->fs->lock);
-		struct path old = ctx->fs->cwd;
-		ctx->fs->cwd = p;
-		mutex_unlock(&ctx->fs->lock);
-		path_put(&old);
-	} else {
-		cwd = "/";
-	}
-	char *cmd = NULL;
-	r = find_command(o, &cmd);
-	if (r)
-		return fail(o, r == -ENOENT || r == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC, "%s: %s", o->argv[0],
-			    r == -ENOENT && !strchr(o->argv[0], '/') ? "command not found" : strerror(-r));
-	ctx->cred = root;
-	struct process_options po = {
-		.filename = cmd, .argv = o->argv, .envv = o->envv, .cwd = cwd, .cred = c, .fdt = fdt, .mnt_ns = ns, .foreground_tty = s->tty != NULL,
-		.ignored = o->ignored, .umask = o->umask,
-	};
-	struct thread_group *tg;
-	r = kernel_create_process(k, &po, &tg);
-	if (r)
-		return fail(o, r == -ENOENT ? EXIT_NOT_FOUND : r == -EACCES || r == -ENOEXEC || r == -EPERM || r == -ELIBBAD ? EXIT_CANNOT_EXEC : EXIT_BAILEY,
-			    "%s: %s%s", o->argv[0], strerror(-r), r == -ENOENT ? " (its interpreter is not in the root file system?)" : "");
-	free(cmd);
-	struct ctl_status m = { .type = CTL_READY };
-	(void)!send(o->control_fd, &m, sizeof(m), MSG_NOSIGNAL);
-	kernel_start(k);
-	return 0;
-}
-
 static void boot_fiber(void *arg)
 {
 	struct sandbox *s = arg;
+	struct ctl_status m = { .type = CTL_READY, .tier = (int)s->o->tier };
+	int r;
 
-	s->failed = start_guest(s);
-	if (s->failed) {
+	if (setup_root(s)) {
+		s->failed = EXIT_BAILEY;
 		sched_stop(s->sched, 0);
 		return;
 	}
-	/* Not before there is a process for the signals that wait in the socket. */
-	wait_queue_init(&s->control_wq);
-	if (host_poll_add(&s->control, s->sched, s->o->control_fd, &s->control_wq) == 0)
-		fiber_wake(fiber_create(s->sched, 0, "control", control_fiber, s));
+	snprintf(m.text, sizeof(m.text), "%s", s->o->tier_reason);
+	(void)!send(s->o->control_fd, &m, sizeof(m), MSG_NOSIGNAL);
+	r = control_start(s->kernel, s->ns, s->tty, s->o->control_fd);
+	if (r) {
+		log_error("serving the control socket: %s", strerror(-r));
+		sched_stop(s->sched, SIGKILL);
+	}
 }
 
 /* ---- all of it ---- */
@@ -406,7 +235,7 @@ int sandbox_run(struct sandbox_options *o)
 	bool retry = false;
 	r = jail_enter(o, &s->jail, &step, &retry);
 	if (r && retry) {
-		struct ctl_status m = { .type = CTL_RETRY };
+		struct ctl_status m = { .type = CTL_RETRY, .error = -r, .tier = (int)o->tier };
 		snprintf(m.text, sizeof(m.text), "%s: %s", step, strerror(-r));
 		(void)!send(o->control_fd, &m, sizeof(m), MSG_NOSIGNAL);
 		return EXIT_BAILEY;
@@ -434,7 +263,8 @@ int sandbox_run(struct sandbox_options *o)
 	if (!o->no_patch)
 		mm_allow_patching(s->platform);
 	struct kernel_options ko = { .sched = s->sched, .platform = s->platform, .syscalls = &syscall_table_x86_64, .hostname = o->hostname,
-				     .max_pids = o->max_pids, .memory_limit = o->memory_limit, .strace_fd = o->strace_fd };
+				     .max_pids = o->max_pids, .memory_limit = o->memory_limit, .strace_fd = o->strace_fd,
+				     .persistent = o->persistent };
 	r = kernel_init(&ko, &s->kernel);
 	if (r)
 		return fail(o, EXIT_BAILEY, "initialising the kernel: %s", strerror(-r));

@@ -142,6 +142,8 @@ static void kill_biggest(struct watch *w, uint64_t sum)
 	if (!p || !p->task)
 		return;
 	if (w->victim != big->host) /* it may be long in dying */
+		atomic_fetch_add(&w->k->oom_kills, 1);
+	if (w->victim != big->host)
 		log_warn("out of memory: process %d (%s) with %lu MiB is killed; %lu of %lu MiB are in use", big->nr, p->task->comm, big->bytes >> 20,
 			 sum >> 20, w->limit >> 20);
 	w->victim = big->host;
@@ -159,6 +161,9 @@ static void *watch_thread(void *arg)
 		bool exact = sum > w->limit;
 		if (exact) /* forked processes share pages: only the proportional figures tell */
 			sum = add_up(w, true);
+		atomic_store(&w->k->memory_used, sum);
+		if (sum > atomic_load(&w->k->memory_peak))
+			atomic_store(&w->k->memory_peak, sum);
 		ktime_t now = ktime_mono();
 		if (sum > w->limit) {
 			if (sum - w->limit > MAX(w->limit / 4, 64UL << 20) && killed && now - killed > 20 * NSEC_PER_MSEC) {

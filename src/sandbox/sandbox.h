@@ -2,6 +2,7 @@
 /* sandbox.h: the kernel process as a whole: its jail, its start, the root file system. Used by cmd/. */
 #ifndef BAILEY_SANDBOX_SANDBOX_H
 #define BAILEY_SANDBOX_SANDBOX_H
+#include "control/protocol.h"
 #include "lib/lib.h"
 #include <termios.h>
 
@@ -20,22 +21,15 @@ struct sandbox_bind {
 	char *file; /* SRC is a file: its name in the tree */
 };
 struct sandbox_options {
-	/* what to run; borrowed */
-	char **argv, **envv;
-	const char *rootfs;  /* NULL: the host's / */
-	const char *cwd;     /* NULL: / */
-	bool cwd_must_exist; /* --cwd was given */
+	const char *rootfs;  /* borrowed; NULL: the host's / */
 	struct sandbox_bind *binds;
 	unsigned nbinds;
-	uint32_t uid, gid, *groups;
-	unsigned ngroups;
 	const char *hostname;
 	bool host_network, no_patch;
+	bool persistent; /* it goes on without processes, until the control socket's other end is closed */
 	uint64_t memory_limit;
 	unsigned max_pids;
 	int strace_fd; /* -1: off */
-	uint64_t ignored; /* signals that the caller ignores: bit 0 is signal 1 */
-	unsigned umask, closed_fds;
 	enum log_level log_level;
 	bool tty; /* stdout is a terminal, in raw mode already */
 	struct termios termios;
@@ -46,20 +40,13 @@ struct sandbox_options {
 	int control_fd;
 };
 
-/* Messages on the control socket (SOCK_SEQPACKET). To the kernel process: */
-enum { CTL_SIGNAL = 's' /* a: number, b: to the foreground group */, CTL_WINSIZE = 'w' /* a: rows, b: columns */ };
-struct ctl_msg { int32_t type, a, b; };
-/* From it: one CTL_READY once the guest is about to run, or one CTL_FAILED with an exit status and a line, or CTL_RETRY in the next tier. */
-enum { CTL_READY = 'R', CTL_FAILED = 'E', CTL_RETRY = 'T' };
-struct ctl_status { int32_t type, status; char text[500]; };
-
 /* ---- jail.c ---- */
 struct jail {
 	int root_fd; /* the lower tree */
 	enum jail_tier tier;
 	bool mount_ns, pid_ns, net_ns;
 };
-/* In the CLI: fork() into the tier's namespaces. The child's pid, 0 in the child, or -errno: the next tier may do. */
+/* In the launcher: fork() into the tier's namespaces. The child's pid, 0 in the child, or -errno: the next tier may do. */
 pid_t jail_fork(enum jail_tier tier);
 /* In the kernel process, first of all: own session, PDEATHSIG, stray descriptors, namespaces, trees. 0 or -errno; *step says where, and
  * *retry that the host forbids what this tier needs. */
@@ -79,6 +66,14 @@ int memory_watch_start(struct watch *w, struct kernel *k);
 
 /* ---- boot.c: the body of the kernel process; returns its exit status. Reports failures over o->control_fd ---- */
 int sandbox_run(struct sandbox_options *o);
+
+/* ---- launch.c: starts kernel processes ---- */
+struct launch { int control_fd; pid_t pid; enum jail_tier tier; };
+/* In the best jail from o->tier on that the host allows. Waits until it is up or has failed; gives up when `lifeline` (-1: none) hangs up.
+ * True: l is filled. Else st has an exit status and a line. One at a time in a process without other children. */
+bool sandbox_launch(struct sandbox_options *o, int lifeline, struct launch *l, struct ctl_status *st);
+/* Waits for its end, whatever is left of it is ended too: its wait status. */
+int sandbox_reap(const struct launch *l);
 
 /* ---- doctor.c ---- */
 int sandbox_doctor(void);

@@ -154,10 +154,7 @@ long sys_getrusage(struct task *t, const struct syscall_args *a)
 	default:
 		return -EINVAL;
 	}
-	if ((int)a->a[0] != RUSAGE_CHILDREN && t->mm) {
-		struct mm_stat st;
-		mm_stat(t->mm, &st);
-		u.maxrss = MAX(u.maxrss, MAX(st.hiwater_rss, st.rss) / 1024);
-	}
+	if ((int)a->a[0] != RUSAGE_CHILDREN && t->mm)
+		u.maxrss = MAX(u.maxrss, mm_peak_rss(t->mm) / 1024);
 	return put_rusage(a->a[1], &u);
 }

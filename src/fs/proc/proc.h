@@ -9,6 +9,7 @@ struct task;
 
 /* Before the jail closes: remembers the host's /proc/cpuinfo and the like, which the kernel process cannot reach later. */
 void proc_read_host(void);
+char task_state_char(struct task *t); /* as in /proc/PID/stat */
 /* Registers "proc" (data ignored; shows the PID namespace of the task that mounts it, the root one's outside tasks) and "sysfs". */
 void proc_register(void);
 void sys_register(void);

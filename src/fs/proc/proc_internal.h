@@ -34,7 +34,6 @@ int proc_show_tid_stat(struct pnode *n, struct strbuf *b);
 int proc_show_statm(struct pnode *n, struct strbuf *b);
 int proc_show_status(struct pnode *n, struct strbuf *b);
 int proc_show_limits(struct pnode *n, struct strbuf *b);
-char task_state_char(struct task *t);
 /* pid_mem.c */
 int proc_show_maps(struct pnode *n, struct strbuf *b);
 int proc_show_smaps(struct pnode *n, struct strbuf *b);

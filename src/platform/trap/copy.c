@@ -3,6 +3,8 @@
 #include "platform/trap/trap.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -137,6 +139,32 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 }
 
 /* ---- residency ---- */
+
+static uint64_t status_kb(const char *text, const char *name)
+{
+	const char *p = strstr(text, name);
+
+	return p ? strtoull(p + strlen(name), NULL, 10) << 10 : 0;
+}
+
+bool pl_space_rss(struct pl_space *s, struct pl_rss *r)
+{
+	char buf[2048];
+	ssize_t n;
+	int fd;
+
+	if (!s->pid || s->p->proc_fd < 0)
+		return false;
+	snprintf(buf, sizeof(buf), "%d/status", (int)s->pid);
+	fd = openat(s->p->proc_fd, buf, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n < 0 ? 0 : n] = 0;
+	*r = (struct pl_rss){ status_kb(buf, "\nRssAnon:"), status_kb(buf, "\nRssFile:"), status_kb(buf, "\nRssShmem:"), status_kb(buf, "\nVmHWM:") };
+	return r->peak != 0; /* a process that is ending has no memory any more */
+}
 
 size_t pl_space_pagemap(struct pl_space *s, uaddr_t addr, size_t n, uint64_t *words)
 {
