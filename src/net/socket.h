@@ -82,6 +82,7 @@ int socket_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t
 struct socket *socket_new(int family, int type, int protocol);
 int socket_file(struct socket *s, unsigned flags, struct file **out); /* takes the socket over */
 struct socket *file_socket(struct file *f); /* NULL: not a socket */
+void netlink_post(struct socket *s, const void *data, size_t n); /* a message of the kernel's own to an AF_NETLINK socket */
 ktime_t socket_deadline(ktime_t timeout); /* ktime_mono deadline of a timeout that starts now */
 int socket_sigpipe(struct kmsg *m); /* sends SIGPIPE unless MSG_NOSIGNAL: -EPIPE */
 /* SOL_SOCKET options that a family without use for them remembers, as Linux does for every socket. -ENOPROTOOPT: none of these. */

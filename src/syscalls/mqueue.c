@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mqueue.c: POSIX message queues: mq_open(2), mq_unlink(2), mq_timedsend(2), mq_timedreceive(2), mq_notify(2), mq_getsetattr(2). */
 #include "fs/mqueue/mqueue.h"
+#include "net/socket.h"
 #include "syscalls/proto.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -79,6 +80,11 @@ long sys_mq_timedreceive(struct task *t, const struct syscall_args *a)
 	return r ? r : mqueue_receive(t, (int)a->a[0], a->a[1], a->a[2], a->a[3], deadline);
 }
 
+static void post_cookie(struct file *sock, const uint8_t *cookie)
+{
+	netlink_post(file_socket(sock), cookie, MQ_COOKIE_LEN);
+}
+
 long sys_mq_notify(struct task *t, const struct syscall_args *a)
 {
 	struct { uint64_t value; int32_t signo, notify; uint64_t pad[6]; } ev;
@@ -89,12 +95,31 @@ long sys_mq_notify(struct task *t, const struct syscall_args *a)
 		return mqueue_notify(t, (int)a->a[0], NULL);
 	if (get_user(ev, a->a[1]))
 		return -EFAULT;
-	if (ev.notify != SIGEV_NONE && ev.notify != SIGEV_SIGNAL) /* SIGEV_THREAD goes by a netlink socket, which there is not */
+	if (ev.notify != SIGEV_NONE && ev.notify != SIGEV_SIGNAL && ev.notify != SIGEV_THREAD)
 		return -EINVAL;
 	if (ev.notify == SIGEV_SIGNAL && (ev.signo < 0 || ev.signo > NSIG_K))
 		return -EINVAL;
 	n = (struct mq_notify_k){ .value = ev.value, .signo = ev.signo, .how = ev.notify };
-	return mqueue_notify(t, (int)a->a[0], &n);
+	if (ev.notify == SIGEV_THREAD) { /* the value is the cookie's address, the number a netlink socket where glibc's thread waits */
+		if (copy_from_user(n.cookie, ev.value, sizeof(n.cookie)))
+			return -EFAULT;
+		n.sock = fd_get(t->fdt, ev.signo);
+		if (!n.sock)
+			return -EBADF;
+		struct socket *s = file_socket(n.sock);
+		int err = !s ? -ENOTSOCK : s->family != AF_NETLINK ? -EINVAL : 0;
+
+		if (err) {
+			file_put(n.sock);
+			return err;
+		}
+		n.post = post_cookie;
+	}
+	long r = mqueue_notify(t, (int)a->a[0], &n);
+
+	if (r && n.sock)
+		file_put(n.sock);
+	return r;
 }
 
 long sys_mq_getsetattr(struct task *t, const struct syscall_args *a)

@@ -256,7 +256,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(241, mq_unlink, FULL, A(ARG_PATH), NULL),
 	ROW(242, mq_timedsend, FULL, A(ARG_FD, ARG_POINTER, ARG_LONG, ARG_UNSIGNED, ARG_POINTER), NULL),
 	ROW(243, mq_timedreceive, FULL, A(ARG_FD, ARG_POINTER, ARG_LONG, ARG_POINTER, ARG_POINTER), NULL),
-	ROW(244, mq_notify, PARTIAL, A(ARG_FD, ARG_POINTER), "no SIGEV_THREAD, which goes by a netlink socket"),
+	ROW(244, mq_notify, FULL, A(ARG_FD, ARG_POINTER), NULL),
 	ROW(245, mq_getsetattr, FULL, A(ARG_FD, ARG_POINTER, ARG_POINTER), NULL),
 	ROW(246, kexec_load, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "a guest has no machine to boot"),
 	ROW(247, waitid, FULL, A(ARG_INT, ARG_PID, ARG_POINTER, ARG_HEX, ARG_POINTER), NULL),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ipc.c: System V IPC, POSIX message queues, Linux AIO, namespaces as files. */
 #include "harness.h"
+#include <sys/socket.h>
 #include <linux/aio_abi.h>
 #include <mqueue.h>
 #include <sys/epoll.h>
@@ -213,6 +214,56 @@ static void noted(int s, siginfo_t *i, void *u)
 	(void)s, (void)u;
 	note = *i;
 	notes++;
+}
+
+/* SIGEV_THREAD as the C library does it: a cookie comes by a netlink socket. */
+TEST(mq_notify_by_socket)
+{
+	char name[32], b[16], cookie[32], got[64];
+	struct mq_attr at = { .mq_maxmsg = 3, .mq_msgsize = 16 };
+	int s = socket(AF_NETLINK, SOCK_RAW, 0), u = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(name, sizeof name, "/bailey-n%d", getpid());
+	mqd_t q = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &at);
+	CHECK(q >= 0 && s >= 0);
+	for (int i = 0; i < 32; i++)
+		cookie[i] = (char)(i + 1);
+	struct sigevent e = { .sigev_notify = SIGEV_THREAD, .sigev_signo = s, .sigev_value.sival_ptr = cookie };
+	struct pollfd pf = { .fd = s, .events = POLLIN };
+	for (int round = 0; round < 3; round++) {
+		CHECK(!syscall(SYS_mq_notify, q, &e));
+		CHECK_ERRNO(syscall(SYS_mq_notify, q, &e), EBUSY);
+		pid_t p = 0;
+		if (round == 2) {
+			if (!(p = fork())) {
+				msleep(50); /* its parent sleeps in recv by then */
+				_exit(mq_send(q, "x", 1, 0));
+			}
+		} else {
+			CHECK(poll(&pf, 1, 0) == 0);
+			CHECK(!mq_send(q, "x", 1, 0));
+			CHECK(poll(&pf, 1, 1000) == 1 && pf.revents == POLLIN);
+		}
+		CHECK(recv(s, got, sizeof got, 0) == 32 && !memcmp(got, cookie, 31) && got[31] == 1);
+		CHECK(recv(s, got, sizeof got, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+		CHECK(mq_receive(q, b, 16, NULL) == 1);
+		if (p)
+			waitpid(p, NULL, 0);
+	}
+	CHECK(!syscall(SYS_mq_notify, q, &e) && !syscall(SYS_mq_notify, q, NULL)); /* taken back */
+	struct sockaddr_storage from;
+	socklen_t len = sizeof from;
+	CHECK(recvfrom(s, got, sizeof got, 0, (void *)&from, &len) == 32 && got[31] == 2 && len == 12 && from.ss_family == AF_NETLINK);
+	CHECK(!syscall(SYS_mq_notify, q, &e) && !mq_close(q)); /* closed */
+	CHECK(recv(s, got, 8, MSG_TRUNC) == 32);
+	e.sigev_signo = u;
+	CHECK_ERRNO(syscall(SYS_mq_notify, q, &e), EINVAL);
+	e.sigev_signo = open("/dev/null", O_RDONLY);
+	CHECK_ERRNO(syscall(SYS_mq_notify, q, &e), ENOTSOCK);
+	e.sigev_signo = 1234;
+	CHECK_ERRNO(syscall(SYS_mq_notify, q, &e), EBADF);
+	e.sigev_value.sival_ptr = (void *)8;
+	CHECK_ERRNO(syscall(SYS_mq_notify, q, &e), EFAULT);
+	mq_unlink(name);
 }
 
 TEST(mq_basics)

@@ -176,3 +176,23 @@ TEST(several_by_pidfd)
 	waitpid(c, NULL, 0);
 	CHECK_ERRNO(setns(fd, CLONE_NEWUTS), ESRCH);
 }
+
+TEST(next_number)
+{
+	int st;
+	if (unshare(CLONE_NEWPID))
+		SKIP("no PID namespaces");
+	pid_t p = fork();
+	if (!p) {
+		CHECK(!put("/proc/sys/kernel/ns_last_pid", "600\n") && atoi(get("/proc/sys/kernel/ns_last_pid")) == 600);
+		pid_t c = fork();
+		if (!c)
+			_exit(0);
+		CHECK_EQ(c, 601);
+		waitpid(c, NULL, 0);
+		CHECK(put("/proc/sys/kernel/ns_last_pid", "-1") && errno == EINVAL);
+		CHECK(put("/proc/sys/kernel/ns_last_pid", "x") && errno == EINVAL);
+		_exit(0);
+	}
+	CHECK(waitpid(p, &st, 0) == p && !st);
+}

@@ -25,6 +25,11 @@
 #define SI_MESGQ_K (-3)
 
 struct mq_message { TAILQ_ENTRY(mq_message) link; unsigned prio; size_t len; char data[]; };
+struct notice { /* whom to tell, once */
+	struct pid *pid; /* counted; NULL: nobody */
+	struct user_namespace *user_ns; /* counted */
+	struct mq_notify_k n;
+};
 struct queue {
 	struct mutex lock;
 	TAILQ_HEAD(mq_messages, mq_message) msgs; /* highest priority first, then oldest */
@@ -33,9 +38,7 @@ struct queue {
 	unsigned receivers; /* asleep */
 	struct wait_queue can_send, can_receive;
 	/* mq_notify(3) */
-	struct pid *notify_pid; /* counted; NULL: nobody */
-	struct user_namespace *notify_user_ns; /* counted */
-	struct mq_notify_k notify;
+	struct notice notice;
 	/* immutable */
 	uint64_t charge;
 	kuid_t owner;
@@ -233,20 +236,25 @@ static const struct inode_ops root_ops = { .lookup = mq_lookup, .create = mq_cre
 
 static struct queue *queue_of(struct file *f) { return f->inode->private; }
 
-static void clear_notify_locked(struct queue *q, struct pid **pid, struct user_namespace **u)
+static struct notice take_notice_locked(struct queue *q)
 {
-	*pid = q->notify_pid;
-	*u = q->notify_user_ns;
-	q->notify_pid = NULL;
-	q->notify_user_ns = NULL;
+	struct notice w = q->notice;
+
+	q->notice = (struct notice){ 0 };
+	return w;
 }
 
-static void put_notify(struct pid *pid, struct user_namespace *u)
+static void drop_notice(struct notice *w, int why)
 {
-	if (pid)
-		pid_put(pid);
-	if (u)
-		user_ns_put(u);
+	if (w->n.sock) {
+		w->n.cookie[MQ_COOKIE_LEN - 1] = (uint8_t)why;
+		w->n.post(w->n.sock, w->n.cookie);
+		file_put(w->n.sock);
+	}
+	if (w->pid)
+		pid_put(w->pid);
+	if (w->user_ns)
+		user_ns_put(w->user_ns);
 }
 
 static ssize_t queue_read(struct file *f, struct iov_iter *to, int64_t *pos)
@@ -257,8 +265,8 @@ static ssize_t queue_read(struct file *f, struct iov_iter *to, int64_t *pos)
 
 	mutex_lock(&q->lock);
 	len = snprintf(s, sizeof(s), "QSIZE:%-10llu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", (unsigned long long)q->bytes,
-		       q->notify_pid ? q->notify.how : 0, q->notify_pid && q->notify.how == SIGEV_SIGNAL ? q->notify.signo : 0,
-		       q->notify_pid ? pid_nr(q->notify_pid, task_pid_ns(current)) : 0);
+		       q->notice.pid ? q->notice.n.how : 0, q->notice.pid && q->notice.n.how == SIGEV_SIGNAL ? q->notice.n.signo : 0,
+		       q->notice.pid ? pid_nr(q->notice.pid, task_pid_ns(current)) : 0);
 	mutex_unlock(&q->lock);
 	if (*pos < 0 || *pos >= len)
 		return 0;
@@ -284,16 +292,15 @@ static unsigned queue_poll(struct file *f, struct poll_table *pt)
 static int queue_flush(struct file *f)
 {
 	struct queue *q = queue_of(f);
-	struct pid *pid = NULL;
-	struct user_namespace *u = NULL;
+	struct notice w = { 0 };
 
 	if (!fiber_context()->task)
 		return 0;
 	mutex_lock(&q->lock);
-	if (q->notify_pid == current->tg->pid)
-		clear_notify_locked(q, &pid, &u);
+	if (q->notice.pid == current->tg->pid)
+		w = take_notice_locked(q);
 	mutex_unlock(&q->lock);
-	put_notify(pid, u);
+	drop_notice(&w, MQ_REMOVED);
 	return 0;
 }
 
@@ -316,7 +323,7 @@ static void queue_evict(struct inode *i)
 		TAILQ_REMOVE(&q->msgs, m, link);
 		free(m);
 	}
-	put_notify(q->notify_pid, q->notify_user_ns);
+	drop_notice(&q->notice, MQ_REMOVED);
 	mutex_lock(&ms->ns->mq_lock);
 	ms->ns->mq_queues--;
 	charge_of(ms, q->owner)->bytes -= q->charge;
@@ -545,13 +552,14 @@ static void insert(struct queue *q, struct mq_message *m)
 }
 
 /* A message came to an empty queue that nobody waits on: tell who asked, once. */
-static void notify(struct task *t, struct pid *pid, struct user_namespace *u, const struct mq_notify_k *n)
+static void notify(struct task *t, struct notice *w)
 {
+	const struct mq_notify_k *n = &w->n;
 	struct task *to = NULL;
 
-	if (pid && n->how == SIGEV_SIGNAL) {
+	if (w->pid && n->how == SIGEV_SIGNAL) {
 		mutex_lock(&t->kernel->tasks.lock);
-		to = pid->task;
+		to = w->pid->task;
 		if (to)
 			task_get(to);
 		mutex_unlock(&t->kernel->tasks.lock);
@@ -559,14 +567,14 @@ static void notify(struct task *t, struct pid *pid, struct user_namespace *u, co
 	if (to) {
 		siginfo_k info = { .si_signo = n->signo, .si_code = SI_MESGQ_K };
 
-		info.rt.pid = task_tgid(t, pid->numbers[pid->level].ns);
-		info.rt.uid = from_kuid(u, t->cred->uid);
+		info.rt.pid = task_tgid(t, w->pid->numbers[w->pid->level].ns);
+		info.rt.uid = from_kuid(w->user_ns, t->cred->uid);
 		info.rt.u.value = n->value;
 		if (n->signo)
 			task_send_signal(to, &info, true);
 		task_put(to);
 	}
-	put_notify(pid, u);
+	drop_notice(w, MQ_WOKENUP);
 }
 
 static bool has_room(struct queue *q)
@@ -578,9 +586,7 @@ static bool has_room(struct queue *q)
 long mqueue_send(struct task *t, int fd, uaddr_t msg, size_t len, unsigned prio, ktime_t deadline)
 {
 	__free(file) struct file *f = NULL;
-	struct user_namespace *u = NULL;
-	struct mq_notify_k n = { 0 };
-	struct pid *pid = NULL;
+	struct notice w = { 0 };
 	struct mq_message *m;
 	struct queue *q;
 	long r;
@@ -614,14 +620,12 @@ long mqueue_send(struct task *t, int fd, uaddr_t msg, size_t len, unsigned prio,
 		}
 	}
 	insert(q, m);
-	if (q->count == 1 && !q->receivers && q->notify_pid) {
-		n = q->notify;
-		clear_notify_locked(q, &pid, &u);
-	}
+	if (q->count == 1 && !q->receivers && q->notice.pid)
+		w = take_notice_locked(q);
 	mutex_unlock(&q->lock);
 	wait_queue_wake(&q->can_receive, EPOLLIN | EPOLLRDNORM);
 	inode_touch(f->inode, ATTR_MTIME | ATTR_CTIME | ATTR_ATIME);
-	notify(t, pid, u, &n);
+	notify(t, &w);
 	return 0;
 }
 
@@ -680,8 +684,7 @@ long mqueue_receive(struct task *t, int fd, uaddr_t msg, size_t len, uaddr_t pri
 long mqueue_notify(struct task *t, int fd, const struct mq_notify_k *n)
 {
 	__free(file) struct file *f = NULL;
-	struct user_namespace *u = NULL;
-	struct pid *pid = NULL;
+	struct notice w = { 0 };
 	struct queue *q;
 	long r = get_queue(t, fd, 0, &f);
 
@@ -690,19 +693,17 @@ long mqueue_notify(struct task *t, int fd, const struct mq_notify_k *n)
 	q = queue_of(f);
 	mutex_lock(&q->lock);
 	if (!n) {
-		if (q->notify_pid == t->tg->pid)
-			clear_notify_locked(q, &pid, &u);
-	} else if (q->notify_pid) {
+		if (q->notice.pid == t->tg->pid)
+			w = take_notice_locked(q);
+	} else if (q->notice.pid) {
 		r = -EBUSY;
 	} else {
-		q->notify = *n;
-		q->notify_pid = t->tg->pid;
-		pid_get(q->notify_pid);
-		q->notify_user_ns = t->cred->user_ns;
-		user_ns_get(q->notify_user_ns);
+		q->notice = (struct notice){ .pid = t->tg->pid, .user_ns = t->cred->user_ns, .n = *n };
+		pid_get(q->notice.pid);
+		user_ns_get(q->notice.user_ns);
 	}
 	mutex_unlock(&q->lock);
-	put_notify(pid, u);
+	drop_notice(&w, MQ_REMOVED);
 	return r;
 }
 

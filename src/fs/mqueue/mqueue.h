@@ -14,7 +14,17 @@ long mqueue_unlink(struct task *t, const char *name);
 /* deadline: ktime_mono */
 long mqueue_send(struct task *t, int fd, uaddr_t msg, size_t len, unsigned prio, ktime_t deadline);
 long mqueue_receive(struct task *t, int fd, uaddr_t msg, size_t len, uaddr_t prio, ktime_t deadline);
-struct mq_notify_k { uint64_t value; int signo, how; }; /* how: SIGEV_SIGNAL or SIGEV_NONE */
+/* how: SIGEV_SIGNAL, SIGEV_NONE, or SIGEV_THREAD: then the cookie goes by `post` to `sock`, which is counted and taken over on success. Its
+ * last byte says why. */
+#define MQ_COOKIE_LEN 32
+enum { MQ_WOKENUP = 1, MQ_REMOVED = 2 };
+struct mq_notify_k {
+	uint64_t value;
+	int signo, how;
+	struct file *sock;
+	void (*post)(struct file *sock, const uint8_t *cookie);
+	uint8_t cookie[MQ_COOKIE_LEN];
+};
 long mqueue_notify(struct task *t, int fd, const struct mq_notify_k *n /* NULL: no more */);
 long mqueue_getsetattr(struct task *t, int fd, const struct mq_attr_k *set, struct mq_attr_k *old);
 

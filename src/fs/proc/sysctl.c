@@ -76,6 +76,22 @@ static int show_last_pid(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
+/* The next process gets the number after it, or the next that is free. */
+static ssize_t write_last_pid(struct pnode *n, char *s, size_t len)
+{
+	struct pid_namespace *ns = task_pid_ns(current);
+	long v;
+
+	if (!ns_capable(current->cred, ns->user_ns, 40 /* CAP_CHECKPOINT_RESTORE */) && !ns_capable(current->cred, ns->user_ns, 21))
+		return -EPERM;
+	if (parse_int(s, 0, ns->max, &v))
+		return -EINVAL;
+	mutex_lock(&pnode_kernel(n)->tasks.lock);
+	ns->last = v;
+	mutex_unlock(&pnode_kernel(n)->tasks.lock);
+	return len;
+}
+
 static int show_threads_max(struct pnode *n, struct strbuf *b)
 {
 	unsigned m = pnode_kernel(n)->tasks.max_tasks;
@@ -183,7 +199,7 @@ static const struct pentry kernel_table[] = {
 	P_IPC("msgmnb", IPCCTL_MSGMNB),
 	P_IPC("msgmni", IPCCTL_MSGMNI),
 	V("ngroups_max", "65536"),
-	P_FILE("ns_last_pid", 0444, show_last_pid),
+	P_FILE("ns_last_pid", 0666, show_last_pid, .write = write_last_pid),
 	V("osrelease", UTS_RELEASE),
 	V("ostype", UTS_SYSNAME),
 	V("overflowgid", "65534"),

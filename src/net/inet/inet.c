@@ -32,7 +32,7 @@ int inet_wait(struct inet_sock *i, unsigned bits, ktime_t *deadline, ktime_t tim
 {
 	if (!*deadline)
 		*deadline = socket_deadline(timeout);
-	return inet_wait_error(task_wait(&i->wait, atomic_load(&i->ready) & bits, *deadline), timeout);
+	return inet_wait_error(task_wait(&i->wait, atomic_load(&i->ready) & bits || (bits & EPOLLIN && READ_ONCE(i->notes)), *deadline), timeout);
 }
 
 static struct inet_sock *inet_new(int fd)
@@ -171,6 +171,8 @@ static unsigned inet_poll(struct socket *s, struct file *f, struct poll_table *p
 	unsigned unsure = INET_TROUBLE | (want & ASK_IN ? INET_IN_UNKNOWN : 0) | (want & ASK_OUT ? INET_OUT_UNKNOWN : 0);
 	if (!lazy || !atomic_load_explicit(&i->polled, memory_order_acquire) || r & unsure)
 		r = inet_refresh(i);
+	if (unlikely(READ_ONCE(i->notes)))
+		r |= EPOLLIN;
 	return (r & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) | (r & EPOLLIN ? EPOLLRDNORM : 0) |
 	       (r & EPOLLOUT ? EPOLLWRNORM | EPOLLWRBAND : 0);
 }
@@ -182,6 +184,7 @@ static void inet_release(struct socket *s)
 		host_poll_del(&i->poll);
 	close(i->fd);
 	sched_expect_host();
+	netlink_drop_notes(i);
 	free(i);
 }
 

@@ -31,6 +31,7 @@ struct inet_sock {
 	struct wait_queue wait;
 	struct mutex lock;
 	struct host_poll poll; /* lock */
+	struct netlink_note *notes; /* AF_NETLINK: messages of this kernel, oldest first; lock */
 };
 
 static inline long host_result(long r) { return r < 0 ? -errno : r; }
@@ -53,4 +54,6 @@ int inet_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t *
 long inet_ioctl(struct socket *s, unsigned cmd, uint64_t arg);
 /* Messages to the host's routing tables: one that changes nothing is made to say so. */
 void netlink_check(uint8_t *buf, size_t n);
+ssize_t netlink_take_note(struct inet_sock *i, struct msghdr *h, unsigned flags); /* a message of this kernel, or -EAGAIN */
+void netlink_drop_notes(struct inet_sock *i);
 #endif

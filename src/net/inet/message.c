@@ -159,9 +159,11 @@ static ssize_t recv_piece(struct socket *s, struct kmsg *m, struct msghdr *h, un
 	for (;;) {
 		ssize_t r;
 		bool polled = atomic_load_explicit(&i->polled, memory_order_acquire);
-		if (!polled || nonblock || atomic_load(&i->ready) & INET_READABLE) {
+		if (!polled || nonblock || atomic_load(&i->ready) & INET_READABLE || READ_ONCE(i->notes)) {
 			if (polled)
 				atomic_fetch_and(&i->ready, ~(unsigned)(EPOLLIN | EPOLLPRI | INET_IN_UNKNOWN | INET_ERR_UNKNOWN));
+			if (unlikely(READ_ONCE(i->notes)) && (r = netlink_take_note(i, h, flags)) != -EAGAIN)
+				return r;
 			if (plain) {
 				r = host_result(recv(i->fd, h->msg_iov->iov_base, asked, flags));
 			} else {

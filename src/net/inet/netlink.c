@@ -44,6 +44,69 @@ void netlink_check(uint8_t *buf, size_t n)
 	}
 }
 
+/* ---- messages from this kernel ---- */
+
+struct netlink_note {
+	struct netlink_note *next;
+	size_t len;
+	uint8_t data[];
+};
+
+void netlink_post(struct socket *s, const void *data, size_t n)
+{
+	struct inet_sock *i = s->private;
+	struct netlink_note *note = xzalloc(sizeof(*note) + n), **at;
+
+	note->len = n;
+	memcpy(note->data, data, n);
+	mutex_lock(&i->lock);
+	for (at = &i->notes; *at; at = &(*at)->next)
+		;
+	*at = note;
+	mutex_unlock(&i->lock);
+	atomic_fetch_or(&i->ready, EPOLLIN);
+	wait_queue_wake_all(&i->wait, EPOLLIN | EPOLLRDNORM);
+}
+
+ssize_t netlink_take_note(struct inet_sock *i, struct msghdr *h, unsigned flags)
+{
+	struct sockaddr_nl from = { .nl_family = AF_NETLINK };
+	struct netlink_note *note;
+	ssize_t r;
+
+	mutex_lock(&i->lock);
+	note = i->notes;
+	if (note && !(flags & MSG_PEEK))
+		i->notes = note->next;
+	mutex_unlock(&i->lock);
+	if (!note)
+		return -EAGAIN;
+	inet_forget(i);
+	size_t n = MIN(note->len, h->msg_iov->iov_len);
+
+	memcpy(h->msg_iov->iov_base, note->data, n);
+	h->msg_flags = n < note->len ? MSG_TRUNC : 0;
+	h->msg_controllen = 0;
+	if (h->msg_name) {
+		memcpy(h->msg_name, &from, sizeof(from));
+		h->msg_namelen = sizeof(from);
+	}
+	r = flags & MSG_TRUNC ? (ssize_t)note->len : (ssize_t)n;
+	if (!(flags & MSG_PEEK))
+		free(note);
+	return r;
+}
+
+void netlink_drop_notes(struct inet_sock *i)
+{
+	while (i->notes) {
+		struct netlink_note *n = i->notes;
+
+		i->notes = n->next;
+		free(n);
+	}
+}
+
 static int netlink_create(struct kernel *k, struct socket *s)
 {
 	if (s->type != SOCK_RAW && s->type != SOCK_DGRAM)
