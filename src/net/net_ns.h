@@ -7,6 +7,7 @@
 
 #define UNIX_HASH_SIZE 256
 struct unix_sock;
+struct fuse_table; /* TCP connections whose two ends are in this kernel; inet/fuse.c */
 struct unix_core; /* AF_UNIX's files in flight, of the whole kernel; unix/gc.c */
 struct net_namespace {
 	struct refcount ref;
@@ -15,6 +16,7 @@ struct net_namespace {
 	LIST_HEAD(, unix_sock) unix_names[UNIX_HASH_SIZE];
 	LIST_HEAD(, unix_sock) unix_socks;
 	unsigned unix_next;
+	struct fuse_table *fuse; /* immutable */
 	int control_fd; /* a host socket for the ioctls of interfaces, or -1; immutable */
 };
 struct unix_core *unix_core_create(void);

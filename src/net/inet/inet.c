@@ -81,7 +81,11 @@ static int inet_connect(struct socket *s, const struct sockaddr_storage *a, sock
 	ktime_t deadline = socket_deadline(s->sndtimeo);
 	if (r)
 		return r;
+	if (a->ss_family == AF_UNSPEC && s->type == SOCK_STREAM)
+		fuse_close(i, true);
 	r = host_result(connect(i->fd, (const struct sockaddr *)a, len));
+	if ((!r || r == -EINPROGRESS) && a->ss_family != AF_UNSPEC)
+		fuse_note_connect(s);
 	inet_forget(i);
 	if (nonblock || (r != -EINPROGRESS && r != -EALREADY))
 		return r;
@@ -110,13 +114,15 @@ static const struct socket_ops inet_ops;
 static int inet_accept(struct socket *s, bool nonblock, struct socket **out)
 {
 	struct inet_sock *i = s->private;
+	struct sockaddr_storage peer;
+	socklen_t peer_len = sizeof(peer);
 	ktime_t deadline = 0;
 	int fd, r;
 	for (;;) {
 		bool polled = atomic_load_explicit(&i->polled, memory_order_acquire);
 		if (polled)
 			atomic_fetch_and(&i->ready, ~(unsigned)INET_READABLE);
-		fd = host_result(accept4(i->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+		fd = host_result(accept4(i->fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC));
 		if (polled && fd != -EAGAIN)
 			inet_forget(i);
 		if (fd >= 0)
@@ -132,7 +138,12 @@ static int inet_accept(struct socket *s, bool nonblock, struct socket **out)
 	ns->sndtimeo = s->sndtimeo;
 	ns->opt = s->opt;
 	ns->ops = &inet_ops;
-	ns->private = inet_new(fd);
+	struct inet_sock *ni = ns->private = inet_new(fd);
+	ni->no_fuse = i->no_fuse;
+	ni->corked = i->corked;
+	ni->sndbuf_set = i->sndbuf_set;
+	ni->rcvbuf_set = i->rcvbuf_set;
+	fuse_accept(ns, &peer);
 	*out = ns;
 	return 0;
 }
@@ -149,6 +160,8 @@ static int inet_getname(struct socket *s, struct sockaddr_storage *a, bool peer)
 static int inet_shutdown(struct socket *s, int how)
 {
 	struct inet_sock *i = s->private;
+	fuse_forget(i);
+	fuse_defuse(i);
 	int r = host_result(shutdown(i->fd, how));
 	sched_expect_host();
 	inet_forget(i);
@@ -165,6 +178,13 @@ static unsigned inet_poll(struct socket *s, struct file *f, struct poll_table *p
 	unsigned want = pt && pt->key ? pt->key : ~0u, r;
 	bool lazy = pt && (pt->queue || pt->lazy);
 	poll_wait(f, &i->wait, pt);
+	unsigned queued = 0;
+	if (i->end) {
+		bool fused = inet_fused(i);
+		queued = fuse_poll(s);
+		if (fused)
+			return queued;
+	}
 	if (pt && pt->queue && inet_watch(i))
 		lazy = false;
 	r = atomic_load(&i->ready);
@@ -173,13 +193,14 @@ static unsigned inet_poll(struct socket *s, struct file *f, struct poll_table *p
 		r = inet_refresh(i);
 	if (unlikely(READ_ONCE(i->notes)))
 		r |= EPOLLIN;
-	return (r & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) | (r & EPOLLIN ? EPOLLRDNORM : 0) |
+	return queued | (r & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) | (r & EPOLLIN ? EPOLLRDNORM : 0) |
 	       (r & EPOLLOUT ? EPOLLWRNORM | EPOLLWRBAND : 0);
 }
 
 static void inet_release(struct socket *s)
 {
 	struct inet_sock *i = s->private;
+	fuse_release(i);
 	if (i->polled)
 		host_poll_del(&i->poll);
 	close(i->fd);
@@ -244,6 +265,7 @@ int net_init(struct kernel *k)
 	refcount_init(&n->ref);
 	mutex_init(&n->unix_lock, RANK_LEAF);
 	n->unix_core = unix_core_create();
+	n->fuse = fuse_table_create();
 	n->control_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	k->net = n;
 	net_proc_init();

@@ -4,6 +4,7 @@
  * OVERVIEW  A guest socket is a non-blocking host socket. A call that the host answers with EAGAIN parks the fiber until the poller
  *   says that the descriptor is ready. Addresses, options and control messages are checked against what is known here: nothing else
  *   reaches the host.
+ *   The bytes of a connection both whose ends are in this kernel do not go there: fuse.c.
  * READINESS  From the first time that somebody sleeps, the poller (edge-triggered) writes what it saw into `ready`. A call that uses
  *   something up takes its bit away *before* it asks the host, so that whatever arrives later sets it again; where the answer does not tell
  *   what is left, INET_IN_UNKNOWN or INET_OUT_UNKNOWN takes the bit's place. Thus a reader of a drained socket sleeps, and an event loop
@@ -24,6 +25,10 @@
 #define INET_READABLE (EPOLLIN | INET_IN_UNKNOWN | INET_TROUBLE)
 #define INET_WRITABLE (EPOLLOUT | INET_OUT_UNKNOWN | EPOLLERR | EPOLLHUP | INET_ERR_UNKNOWN)
 
+struct fuse_end;
+struct fuse_table;
+struct fuse_key { uint8_t client[16], server[16]; uint16_t client_port, server_port; };
+
 struct inet_sock {
 	int fd; /* owned, non-blocking */
 	_Atomic bool polled;
@@ -32,7 +37,35 @@ struct inet_sock {
 	struct mutex lock;
 	struct host_poll poll; /* lock */
 	struct netlink_note *notes; /* AF_NETLINK: messages of this kernel, oldest first; lock */
+
+	/* fuse.c */
+	struct fuse_end *end; /* of a connection that is, or was, fused; set once, by accept() */
+	struct fuse_table *noted; /* waits there for its accept(); table lock, as the next three */
+	LIST_ENTRY(inet_sock) fuse_link;
+	struct fuse_key fuse_key;
+	size_t host_sent;
+	bool no_fuse, corked, sndbuf_set, rcvbuf_set; /* accepted sockets have their listener's */
 };
+
+/* ---- fuse.c: connections inside this kernel ---- */
+#define FUSE_OFF (-4095) /* not by this way: ask the host */
+struct fuse_table *fuse_table_create(void);
+bool inet_fused(struct inet_sock *i);
+void fuse_note_connect(struct socket *s); /* the host has begun a connection */
+void fuse_note_sent(struct inet_sock *i, size_t n, unsigned flags); /* through the host, while it is noted */
+void fuse_forget(struct inet_sock *i);	  /* it is not to be fused */
+void fuse_accept(struct socket *s, const struct sockaddr_storage *peer);
+void fuse_defuse(struct inet_sock *i);
+void fuse_close(struct inet_sock *i, bool disconnect);
+void fuse_release(struct inet_sock *i);
+ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, ktime_t *deadline);
+ssize_t fuse_pull(struct socket *s, struct kmsg *m, void *buf, size_t n, unsigned flags, ktime_t *deadline);
+unsigned fuse_poll(struct socket *s);
+size_t fuse_unread(struct inet_sock *i);
+size_t fuse_unsent(struct inet_sock *i);
+void fuse_counts(struct inet_sock *i, uint64_t *sent, uint64_t *received);
+void fuse_uncork(struct inet_sock *i);
+void fuse_bounds_changed(struct inet_sock *i);
 
 static inline long host_result(long r) { return r < 0 ? -errno : r; }
 int inet_watch(struct inet_sock *i);	   /* from now on the poller keeps `ready` and wakes `wait` */

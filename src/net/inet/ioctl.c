@@ -74,6 +74,12 @@ long inet_ioctl(struct socket *s, unsigned cmd, uint64_t arg)
 	case SIOCOUTQNSD:
 		if ((r = host_result(ioctl(i->fd, cmd, &v))))
 			return r;
+		if (cmd == FIONREAD)
+			v += (int)fuse_unread(i);
+		else if (cmd == SIOCATMARK)
+			v = v && !fuse_unread(i);
+		else
+			v += (int)fuse_unsent(i);
 		return put_user(v, arg);
 	}
 	return net_dev_ioctl(i->fd, cmd, arg);

@@ -57,6 +57,8 @@ static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, siz
 	bool nonblock = m->flags & MSG_DONTWAIT, again = false;
 	for (;;) {
 		ssize_t r;
+		if (i->end && (r = fuse_push(s, m, buf, n, deadline)) != FUSE_OFF)
+			return r;
 		if (!m->name_len && !ctl_len) {
 			r = host_result(send(i->fd, buf, n, flags));
 		} else {
@@ -66,6 +68,8 @@ static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, siz
 			r = host_result(sendmsg(i->fd, &h, flags));
 		}
 		if (r >= 0) {
+			if (unlikely(i->noted != NULL))
+				fuse_note_sent(i, r, flags);
 			sched_expect_host();
 			if (atomic_load_explicit(&i->polled, memory_order_relaxed) &&
 			    !(atomic_load_explicit(&i->ready, memory_order_relaxed) & INET_OUT_UNKNOWN))
@@ -112,6 +116,8 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 		if ((r = filter_control(m, ctl, &ctl_len)))
 			return r;
 	}
+	if (stream && (ctl_len || flags & (MSG_OOB | MSG_FASTOPEN)))
+		fuse_defuse(s->private);
 	size_t cap = stream ? BOUNCE_MAX : MAX(m->iter->count, (size_t)1);
 	if (!stream && m->iter->count > 0x10000 + 64)
 		return -EMSGSIZE;
@@ -149,15 +155,21 @@ static ssize_t recv_piece(struct socket *s, struct kmsg *m, struct msghdr *h, un
 	struct msghdr saved = *h;
 	bool nonblock = m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE), stream = s->type == SOCK_STREAM, plain = !h->msg_name && !h->msg_control;
 	size_t asked = h->msg_iov->iov_len;
-	if (!nonblock && s->opt.rcvlowat > 1 && !(m->flags & MSG_PEEK)) {
+	bool by_queue = !(flags & (MSG_OOB | MSG_ERRQUEUE));
+	if (!inet_fused(i) && !nonblock && s->opt.rcvlowat > 1) {
 		ssize_t r = inet_watch(i);
-		while (!r && !(inet_refresh(i) & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)))
+		while (!r && !inet_fused(i) && !(inet_refresh(i) & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)))
 			r = inet_wait(i, INET_READABLE, deadline, s->rcvtimeo);
 		if (r)
 			return r;
 	}
 	for (;;) {
 		ssize_t r;
+		if (i->end && by_queue && (r = fuse_pull(s, m, h->msg_iov->iov_base, asked, flags, deadline)) != FUSE_OFF) {
+			h->msg_flags = 0;
+			h->msg_controllen = h->msg_namelen = 0;
+			return r;
+		}
 		bool polled = atomic_load_explicit(&i->polled, memory_order_acquire);
 		if (!polled || nonblock || atomic_load(&i->ready) & INET_READABLE || READ_ONCE(i->notes)) {
 			if (polled)

@@ -42,6 +42,31 @@ static const struct { int level, opt; bool set; int cap; } options[] = {
 	{ SOL_NETLINK, NETLINK_NO_ENOBUFS, true, -1 }, { SOL_NETLINK, NETLINK_CAP_ACK, true, -1 },
 };
 
+/* What a connection inside this kernel has to know. Time stamps and the like come with the host's segments alone. */
+static void option_set(struct socket *s, int level, int opt, const void *val)
+{
+	struct inet_sock *i = s->private;
+	int v;
+	memcpy(&v, val, sizeof(v));
+	if (level == IPPROTO_TCP && opt == TCP_CORK)
+		i->corked = v;
+	if (level == IPPROTO_TCP && (opt == TCP_CORK ? !v : opt == TCP_NODELAY && v))
+		fuse_uncork(i);
+	if (level == SOL_SOCKET && (opt == SO_SNDBUF || opt == SO_RCVBUF)) {
+		if (opt == SO_SNDBUF)
+			i->sndbuf_set = true;
+		else
+			i->rcvbuf_set = true;
+		fuse_bounds_changed(i);
+	}
+	if ((level == SOL_SOCKET && (opt == SO_TIMESTAMP || opt == SO_TIMESTAMPNS)) ||
+	    (level == IPPROTO_TCP && opt == TCP_INQ)) {
+		i->no_fuse = true;
+		fuse_forget(i);
+		fuse_defuse(i);
+	}
+}
+
 int inet_setsockopt(struct socket *s, int level, int opt, const void *val, socklen_t len)
 {
 	struct inet_sock *i = s->private;
@@ -56,10 +81,26 @@ int inet_setsockopt(struct socket *s, int level, int opt, const void *val, sockl
 			int r = host_result(setsockopt(i->fd, level, opt, val, len));
 			if (!r && level == SOL_SOCKET && opt == SO_RCVLOWAT)
 				socket_keep_option(s, opt, val, len);
+			if (!r && s->type == SOCK_STREAM)
+				option_set(s, level, opt, val);
 			inet_forget(i);
 			return r;
 		}
 	return -ENOPROTOOPT;
+}
+
+/* To struct tcp_info: tcpi_bytes_acked, tcpi_bytes_received, tcpi_bytes_sent. */
+static void add_counts(struct inet_sock *i, uint8_t *info, socklen_t len)
+{
+	static const struct { unsigned off; bool received; } at[] = { { 120, false }, { 128, true }, { 200, false } };
+	uint64_t n[2], v;
+	fuse_counts(i, &n[0], &n[1]);
+	for (unsigned k = 0; k < ARRAY_SIZE(at); k++)
+		if (len >= at[k].off + sizeof(v)) {
+			memcpy(&v, info + at[k].off, sizeof(v));
+			v += n[at[k].received];
+			memcpy(info + at[k].off, &v, sizeof(v));
+		}
 }
 
 int inet_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t *len)
@@ -71,6 +112,8 @@ int inet_getsockopt(struct socket *s, int level, int opt, void *val, socklen_t *
 			int r = host_result(getsockopt(i->fd, level, opt, val, len));
 			if (level == SOL_SOCKET && opt == SO_ERROR)
 				inet_forget(i);
+			if (!r && level == IPPROTO_TCP && opt == TCP_INFO && i->end)
+				add_counts(i, val, *len);
 			return r;
 		}
 	if (s->family == AF_INET && level != SOL_SOCKET && level != SOL_IP && level != s->protocol)
