@@ -162,10 +162,12 @@ static void worker_sleep(struct worker *w)
 	/* Whoever queues or arms something after this sees `sleeping` and kicks; what came before is seen here. */
 	if (!atomic_load(&w->inbox) && !atomic_load(&s->stop)) {
 		ktime_t deadline = atomic_load(&s->next_expiry);
-		if (s->idle)
+		if (s->idle) {
 			s->idle->wait(s->idle_arg, w->id, deadline);
-		else
+			w->last_host_poll = tsc(); /* it looked, or somebody does for it */
+		} else {
 			default_wait(w, deadline);
+		}
 	}
 	atomic_store_explicit(&w->sleeping, 0, memory_order_relaxed);
 }

@@ -201,6 +201,7 @@ ktime_t pl_thread_cpu_time(struct pl_thread *t)
 	ssize_t n;
 	int fd;
 
+	t->cpu_seen = 0;
 	if (t->space->nthreads == 1 || t->p->proc_fd < 0)
 		return pl_space_cpu_time(t->space) / (t->space->nthreads ? t->space->nthreads : 1);
 	snprintf(path, sizeof(path), "%d/task/%d/schedstat", (int)t->space->pid, (int)t->tid);
@@ -212,5 +213,8 @@ ktime_t pl_thread_cpu_time(struct pl_thread *t)
 	if (n <= 0)
 		return 0;
 	buf[n] = 0;
-	return sscanf(buf, "%lu", &ns) == 1 ? (ktime_t)ns - t->cpu_base : 0;
+	if (sscanf(buf, "%lu", &ns) != 1)
+		return 0;
+	t->cpu_seen = (ktime_t)ns;
+	return t->cpu_seen - t->cpu_base;
 }

@@ -4,8 +4,8 @@
  * OVERVIEW
  * In synchronous mode nearly every sleep ends with a notification: ppoll on the listener, the kick descriptor and the host poller before
  * each RECV costs more than the RECV. After a number of such sleeps the worker blocks in RECV alone. The rest is watched by a thread of
- * its own: host descriptors, the next deadline, SIGCHLD. It kicks the worker, and after a host event or a dead child the worker goes back to
- * ppoll until things are calm again, so that a busy host descriptor does not cost two switches an event.
+ * its own: host descriptors, the next deadline, SIGCHLD. It kicks the worker, and after a host event the worker goes back to ppoll until
+ * things are calm again, so that a busy host descriptor does not cost two switches an event. Dead children: see reap().
  *
  * A kick reaches a thread inside RECV as a signal. Between the look at the kick flag and the host call lies a range of instructions from
  * which the handler jumps away; the host restarts an interrupted RECV by going back into that range. `direct` says whether the
@@ -73,16 +73,18 @@ static void on_kick(int sig, siginfo_t *info, void *context)
 static void *watch(void *arg)
 {
 	struct platform *p = arg;
-	sigset_t mask;
+	sigset_t all, mask;
 
 	prctl(PR_SET_TIMERSLACK, 1);
-	sigfillset(&mask);
+	sigfillset(&all);
+	mask = all;
 	sigdelset(&mask, SIGCHLD);
 	for (;;) {
 		struct pollfd f[2] = { { .fd = sched_epoll_fd(p->sched), .events = POLLIN }, { .fd = p->watch_fd, .events = POLLIN } };
 		ktime_t deadline, now;
 		struct timespec ts;
 		uint64_t v;
+		bool muted;
 		int n;
 
 		while (!atomic_load(&p->watch_armed) && !atomic_load(&p->watch_end))
@@ -90,16 +92,20 @@ static void *watch(void *arg)
 		if (atomic_load(&p->watch_end))
 			return NULL;
 		deadline = atomic_load(&p->watch_deadline);
-		now = deadline == KTIME_MAX ? 0 : ktime_mono();
+		muted = atomic_load(&p->nkilled);
+		now = deadline == KTIME_MAX && !muted ? 0 : ktime_mono();
+		if (muted)
+			deadline = MIN(deadline, now + REAP_WAIT);
 		ts = (struct timespec){ MAX(deadline - now, (ktime_t)0) / NSEC_PER_SEC, MAX(deadline - now, (ktime_t)0) % NSEC_PER_SEC };
-		n = ppoll(f, 2, deadline == KTIME_MAX ? NULL : &ts, &mask);
+		n = ppoll(f, 2, deadline == KTIME_MAX ? NULL : &ts, muted ? &all : &mask);
 		if (n > 0 && f[1].revents && read(p->watch_fd, &v, sizeof(v)) < 0) {
 			/* it was told something: looked at below, or at the next turn */
 		}
-		if (n < 0 || (n > 0 && f[0].revents)) {
-			if (n < 0)
-				atomic_store(&p->child_died, true);
+		if (n > 0 && f[0].revents) {
 			atomic_store(&p->watch_armed, 0);
+			trap_idle_ops.kick(p, 0);
+		} else if (n < 0 ? !atomic_load(&p->nkilled) : n == 0 && muted) {
+			atomic_store(&p->child_died, true);
 			trap_idle_ops.kick(p, 0);
 		} else if (deadline != KTIME_MAX && deadline <= ktime_mono() && atomic_compare_exchange_strong(&p->watch_deadline, &deadline, KTIME_MAX)) {
 			trap_idle_ops.kick(p, 0);

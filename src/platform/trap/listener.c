@@ -220,14 +220,20 @@ static void event_arrived_locked(struct pl_thread *t)
 
 static inline uint32_t line_state(struct pl_thread *t) { return __atomic_load_n(&t->slot->line.state, __ATOMIC_ACQUIRE); }
 
+void space_end_locked(struct pl_space *s)
+{
+	s->killed = true;
+	atomic_fetch_add(&s->p->nkilled, 1);
+	kill(s->pid, SIGKILL);
+}
+
 void space_kill_locked(struct pl_space *s)
 {
 	struct pl_thread *t;
 
 	if (s->killed || s->dead)
 		return;
-	s->killed = true;
-	kill(s->pid, SIGKILL);
+	space_end_locked(s);
 	LIST_FOREACH(t, &s->threads, space_link)
 		if (t->fiber)
 			fiber_wake(t->fiber);
@@ -737,6 +743,8 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 		fiber_wake(p->pool_fiber);
 		return;
 	}
+	if (atomic_load_explicit(&p->nkilled, memory_order_relaxed) >= REAP_AT)
+		reap(p);
 	if (direct_ready(p, deadline)) {
 		struct seccomp_notif notif = { 0 };
 
@@ -762,6 +770,11 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 		tsp = &ts;
 	}
 	sigemptyset(&none);
+	if (atomic_load(&p->nkilled)) {
+		sigaddset(&none, SIGCHLD);
+		if (deadline > ktime_mono() + REAP_WAIT)
+			ts = (struct timespec){ 0, REAP_WAIT }, tsp = &ts;
+	}
 	if (atomic_load(&p->kicked[worker]))
 		ts = (struct timespec){ 0 }, tsp = &ts;
 	n = ppoll(f, (nfds_t)n, tsp, &none);
@@ -774,10 +787,8 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 			p->calm = 0;
 		}
 	}
-	if (n < 0) {
+	if (n < 0 || (n == 0 && atomic_load(&p->nkilled)))
 		reap(p);
-		p->calm = 0;
-	}
 out:
 	if (unlikely(atomic_load_explicit(&p->child_died, memory_order_relaxed)) && atomic_exchange(&p->child_died, false))
 		reap(p);
@@ -833,7 +844,9 @@ int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline)
 
 /* ---- the dead ---- */
 
-/* Stub processes are children of this process and in a process group of their own, so other children are left alone. */
+/* Stub processes are children of this process and in a process group of their own, so other children are left alone.
+ * Those that were killed here, as every one is in the end, are reaped some at a time, and SIGCHLD is blocked as long as there are any: to be
+ * told of each at once costs more than its death. One that died for another reason is then found after REAP_WAIT. */
 void reap(struct platform *p)
 {
 	for (;;) {
@@ -847,6 +860,8 @@ void reap(struct platform *p)
 		s = space_by_pid_locked(p, si.si_pid);
 		if (s) {
 			s->dead = true;
+			if (s->killed)
+				atomic_fetch_sub(&p->nkilled, 1);
 			s->dead_signal = si.si_code == CLD_EXITED ? 0 : si.si_status;
 			if (!s->killed && s->nthreads && !p->closing)
 				log_warn("stub process %d died: %s %d", (int)si.si_pid, si.si_code == CLD_EXITED ? "exit" : "signal", si.si_status);

@@ -185,8 +185,7 @@ static void thread_free(struct pl_thread *t)
 		while ((i = LIST_FIRST(&s->idle)))
 			record_free_locked(i);
 		if (s->pid && !s->dead && !s->killed) {
-			s->killed = true;
-			kill(s->pid, SIGKILL);
+			space_end_locked(s);
 		}
 	}
 	if (last && s->hashed)
@@ -368,6 +367,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 	struct pl_space *s = t->space;
 	struct pl_thread *c, clean = { 0 };
 	size_t n = pl_xsave_size(t->p);
+	ktime_t seen = 0;
 	void *fp;
 
 	if (!s->nidle || !(fp = malloc(n)))
@@ -390,6 +390,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.tid = c->tid;
 		clean.placed = c->placed;
 		clean.snap = c->snap;
+		seen = c->cpu_seen;
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;
 		c->slot->actions_valid = c->slot->news = c->slot->sig.mask_lent = 0;
@@ -408,7 +409,8 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		inherit(t, c);
 		pl_set_fs_base(c, c->regs.fs_base);
 		pl_set_xsave(c, fp, n);
-		c->cpu_base = pl_thread_cpu_time(c);
+		/* Its last life ended with this question. */
+		c->cpu_base = seen ? seen : pl_thread_cpu_time(c);
 	}
 	free(fp);
 	return c;

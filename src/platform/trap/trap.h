@@ -29,6 +29,8 @@
 #define IDLE_MAX 16 /* per space */
 #define STREAK 16 /* calls of a thread in a row without blocking before a worker polls */
 /* Nothing in the kernel waits for a guest longer than this. */
+#define REAP_WAIT (10 * NSEC_PER_MSEC)
+#define REAP_AT 8
 #define STUB_PATIENCE (10 * NSEC_PER_SEC)
 
 enum phase { PH_KERNEL, PH_GUEST };
@@ -55,6 +57,7 @@ struct pl_thread {
 	_Atomic int phase;
 	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
 	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
+	ktime_t cpu_seen;     /* what the host said last, all lives; 0: not known. Own fiber */
 
 	bool awake;	      /* counted in platform.nawake */
 	bool parked;	      /* told to sleep, and its notification has not come yet */
@@ -181,6 +184,7 @@ struct platform {
 	uint32_t calm; /* sleeps in a row that a notification ended */
 	_Atomic uint32_t watch_armed; /* futex */
 	_Atomic bool watch_end, child_died;
+	_Atomic unsigned nkilled; /* stubs that were killed here and have not been reaped */
 	_Atomic ktime_t watch_deadline;
 	bool many_workers; /* immutable */
 	struct platform_stats stats;
@@ -221,6 +225,7 @@ bool spin_for_event(struct pl_thread *t);
 bool drain_listener(struct platform *p);
 int scan_active(struct platform *p);
 void leave_polling(struct platform *p);
+void space_end_locked(struct pl_space *s);
 void space_kill_locked(struct pl_space *s);
 void reap(struct platform *p);
 extern const struct idle_ops trap_idle_ops;
