@@ -33,6 +33,10 @@ struct shm_object {
 	char *heap;	   /* lock; heap_cap bytes, zero beyond size */
 	size_t heap_cap;
 	uint64_t present[HEAP_PAGES / 64]; /* lock; pages of the heap that were written */
+	_Atomic unsigned npresent;	   /* written under lock */
+	/* Of a memfd: the size at which it had a block for each page, and no other; 0: not known. Written under lock; not set while it is
+	 * mapped to be written */
+	_Atomic uint64_t full;
 	_Atomic unsigned writable_maps;
 	_Atomic bool sealed_write;
 	char *name;
@@ -43,13 +47,25 @@ struct shm_object {
 static struct shm_object *of(struct mappable *m) { return container_of(m, struct shm_object, mappable); }
 static int object_fd(struct shm_object *o) { return atomic_load_explicit(&o->fd, memory_order_acquire); }
 
+static bool is_present(const struct shm_object *o, uint64_t page) { return o->present[page / 64] >> page % 64 & 1; }
+
 static void mark_present(struct shm_object *o, uint64_t off, uint64_t len)
 {
 	for (uint64_t p = off / GUEST_PAGE_SIZE; len && p <= (off + len - 1) / GUEST_PAGE_SIZE; p++)
-		o->present[p / 64] |= 1ULL << p % 64;
+		if (!is_present(o, p)) {
+			o->present[p / 64] |= 1ULL << p % 64;
+			o->npresent++;
+		}
 }
 
-static bool is_present(const struct shm_object *o, uint64_t page) { return o->present[page / 64] >> page % 64 & 1; }
+static void mark_absent(struct shm_object *o, uint64_t from, uint64_t to)
+{
+	for (uint64_t p = from; p < to; p++)
+		if (is_present(o, p)) {
+			o->present[p / 64] &= ~(1ULL << p % 64);
+			o->npresent--;
+		}
+}
 
 /* ---- the move into a memfd ---- */
 
@@ -184,6 +200,7 @@ static int shm_mapped(struct mappable *m, bool shared_write)
 		atomic_fetch_sub(&o->writable_maps, 1);
 		return -EPERM;
 	}
+	atomic_store(&o->full, 0);
 	return 0;
 }
 
@@ -247,17 +264,23 @@ uint64_t shm_object_size(struct shm_object *o) { return atomic_load_explicit(&o-
 
 uint64_t shm_object_blocks(struct shm_object *o)
 {
-	uint64_t pages = 0;
+	uint64_t size = shm_object_size(o);
 	struct stat st;
 	int fd = object_fd(o);
 
-	if (fd >= 0)
-		return fstat(fd, &st) ? 0 : st.st_blocks;
-	mutex_lock(&o->lock);
-	for (unsigned i = 0; i < ARRAY_SIZE(o->present); i++)
-		pages += __builtin_popcountll(o->present[i]);
-	mutex_unlock(&o->lock);
-	return pages * (GUEST_PAGE_SIZE / 512);
+	if (fd < 0)
+		return atomic_load_explicit(&o->npresent, memory_order_relaxed) * (GUEST_PAGE_SIZE / 512);
+	if (size && atomic_load_explicit(&o->full, memory_order_acquire) == size)
+		return PAGE_UP(size) / 512;
+	guard(mutex)(&o->lock);
+	if (fstat(fd, &st))
+		return 0;
+	if ((uint64_t)st.st_blocks * 512 == PAGE_UP(st.st_size) && !atomic_load(&o->writable_maps)) {
+		atomic_store(&o->full, st.st_size);
+		if (atomic_load(&o->writable_maps)) /* its maker may have cleared it before */
+			atomic_store(&o->full, 0);
+	}
+	return st.st_blocks;
 }
 
 int shm_object_seal_write(struct shm_object *o)
@@ -494,11 +517,11 @@ int shm_object_truncate(struct shm_object *o, uint64_t size)
 		if (ftruncate(object_fd(o), size))
 			return -errno;
 		atomic_store(&o->holes, HOLES_UNKNOWN);
+		atomic_store(&o->full, 0);
 	} else if (size < old) {
 		if (size < o->heap_cap)
 			memset(o->heap + size, 0, MIN(o->heap_cap, old) - size);
-		for (uint64_t p = PAGE_UP(size) / GUEST_PAGE_SIZE; p < HEAP_PAGES; p++)
-			o->present[p / 64] &= ~(1ULL << p % 64);
+		mark_absent(o, PAGE_UP(size) / GUEST_PAGE_SIZE, HEAP_PAGES);
 		if (!size) {
 			free(o->heap);
 			o->heap = NULL;
@@ -511,14 +534,13 @@ int shm_object_truncate(struct shm_object *o, uint64_t size)
 
 static int heap_fallocate_locked(struct shm_object *o, int mode, uint64_t off, uint64_t len)
 {
-	uint64_t end = off + len, p;
+	uint64_t end = off + len;
 	int r;
 
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		if (off < o->heap_cap)
 			memset(o->heap + off, 0, MIN(end, o->heap_cap) - off);
-		for (p = PAGE_UP(off) / GUEST_PAGE_SIZE; p < MIN(end / GUEST_PAGE_SIZE, HEAP_PAGES); p++)
-			o->present[p / 64] &= ~(1ULL << p % 64);
+		mark_absent(o, PAGE_UP(off) / GUEST_PAGE_SIZE, MIN(end / GUEST_PAGE_SIZE, HEAP_PAGES));
 		return 0;
 	}
 	r = reserve_locked(o, end);
@@ -555,6 +577,7 @@ int shm_object_fallocate(struct shm_object *o, int mode, uint64_t off, uint64_t 
 	if (!r && !(mode & FALLOC_FL_KEEP_SIZE))
 		grow_size(o, end);
 	atomic_store(&o->holes, HOLES_UNKNOWN);
+	atomic_store(&o->full, 0);
 	return r;
 }
 
