@@ -206,14 +206,15 @@ static void take_event(struct pl_thread *t)
 		t->line.args[i] = l->args[i];
 	active_del_locked(t);
 	t->p->stats.events++;
-	if (++t->p->rate_n == RATE_EVENTS)
-		rate_window(t->p);
+	t->p->rate_n++;
 	atomic_store_explicit(&t->phase, PH_KERNEL, memory_order_release);
 }
 
 static void event_arrived_locked(struct pl_thread *t)
 {
 	take_event(t);
+	if (t->p->rate_n >= RATE_EVENTS)
+		rate_window(t->p);
 	if (t->fiber)
 		fiber_wake(t->fiber);
 }
@@ -656,6 +657,8 @@ bool spin_for_event(struct pl_thread *t)
 
 	if (p->many_workers || sched_has_runnable() || sched_expects_host(p->sched))
 		return false;
+	if (p->rate_n >= RATE_EVENTS) /* here nobody waits for it */
+		rate_window(p);
 	for (uint32_t i = t->gap / GAP_UNIT; i; i--)
 		__builtin_ia32_pause();
 	if (likely(line_state(t) == SLOT_EVENT)) {
