@@ -478,6 +478,10 @@ static void prefetch(struct slot *s, uint32_t nr, uint32_t lens[2])
 				continue;
 			if (want > room)
 				continue;
+			/* The poller read them last: ask for all at once. */
+			if (want > 256 && KPAGE->polling)
+				for (uint64_t at = 0; at < want; at += 64)
+					__asm__ volatile("prefetchw %0" : : "m"(s->buf[used + at]));
 			len = want - (uint64_t)stub_copy((uint64_t)s->buf + used, addr, (long)want);
 		}
 		lens[i] = (uint32_t)len;
