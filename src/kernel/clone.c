@@ -177,6 +177,9 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 	tg->oom_score_adj = atomic_load(&old->oom_score_adj);
 	tg->thp_disabled = old->thp_disabled;
 	tg->io_flusher = old->io_flusher;
+	tg->login_uid = old->login_uid;
+	tg->login_session = old->login_session;
+	tg->coredump_filter = old->coredump_filter;
 	tg->mce_policy = old->mce_policy;
 	tg->mdwe = old->mdwe & PR_MDWE_NO_INHERIT_ ? 0 : old->mdwe;
 	return tg;
@@ -229,6 +232,7 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 		tg->is_init = tg->immune = c->pid->numbers[c->pid->level].nr == 1 && !pid_ns_of(c->pid)->init;
 		c->parent = a->flags & CLONE_PARENT ? t->tg->leader->parent : t;
 		tg->termination_signal = a->flags & CLONE_PARENT ? t->tg->termination_signal : a->exit_signal;
+		tg->parent_exec_id = c->parent ? c->parent->tg->exec_id : 0;
 		tg->has_child_subreaper = t->tg->child_subreaper || t->tg->has_child_subreaper;
 	}
 	seccomp_inherit(c, t); /* here, so that TSYNC finds either the new thread or what it comes from */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coredump.c: the core file of a process that a signal ends (core(5)): "core" in its working directory, registers of the thread that
- * took the signal, and what coredump_filter's default names: private and anonymous memory. */
+ * took the signal, and what coredump_filter names. */
 #include "kernel/internal.h"
 #include "mm/uaccess.h"
 #include <elf.h>
@@ -10,6 +10,8 @@
 #define AT_FDCWD_K (-100)
 #define CHUNK 65536UL
 #define MAX_SEGMENTS 65000
+
+enum { CORE_ANON_PRIVATE = 1, CORE_ANON_SHARED = 2, CORE_FILE_PRIVATE = 4, CORE_FILE_SHARED = 8, CORE_ELF_HEADERS = 16 };
 
 struct core {
 	struct task *t;
@@ -32,10 +34,14 @@ static bool put(struct core *c, const void *p, size_t n, int64_t pos)
 static bool add_segment(void *arg, const struct vma_info *v)
 {
 	struct core *c = arg;
-	bool anon = !v->ino, dump = !(v->flags & VMA_DONTDUMP) && (v->flags & VMA_READ) && (anon || (!(v->flags & VMA_SHARED) && (v->flags & VMA_WRITE)));
+	unsigned filter = c->t->tg->coredump_filter;
+	bool anon = !v->ino, shared = v->flags & VMA_SHARED;
+	/* What a private file mapping shows is anonymous once it can have been written; a file in memory is a file. */
+	unsigned kind = shared ? (anon ? CORE_ANON_SHARED : CORE_FILE_SHARED) : anon || (v->flags & VMA_WRITE) ? CORE_ANON_PRIVATE : CORE_FILE_PRIVATE;
+	bool dump = !(v->flags & VMA_DONTDUMP) && (v->flags & VMA_READ) && (filter & kind);
 
 	/* Of a mapped file its first page: the debugger finds the program by it. */
-	uint64_t size = dump ? v->end - v->start : !anon && !v->off && (v->flags & VMA_READ) && !(v->flags & VMA_SHARED) ? GUEST_PAGE_SIZE : 0;
+	uint64_t size = dump ? v->end - v->start : (filter & CORE_ELF_HEADERS) && !anon && !v->off && (v->flags & VMA_READ) && !shared ? GUEST_PAGE_SIZE : 0;
 
 	if (c->n == MAX_SEGMENTS)
 		return false;

@@ -696,7 +696,9 @@ static const struct run_state *exec_run(struct task *t)
 	reset_task(t, e);
 	mutex_lock(&t->kernel->tasks.lock);
 	t->tg->did_exec = true;
-	t->tg->membarrier_private = false;
+	t->tg->exec_id++;
+	t->tg->termination_signal = SIGCHLD;
+	t->tg->membarrier_private = t->tg->membarrier_global = false;
 	mutex_unlock(&t->kernel->tasks.lock);
 	int r = load(t, e);
 	t->exec = NULL;

@@ -106,6 +106,9 @@ void exit_notify_locked(struct task *t)
 	if (tg->exiting)
 		t->exit_code = tg->exit_status;
 	int sig = tg->termination_signal;
+	/* Another program runs there than the one that chose the signal. */
+	if (sig != SIGCHLD && tg->parent_exec_id != parent->tg->exec_id)
+		sig = tg->termination_signal = SIGCHLD;
 	signal_lock(parent);
 	if (sig == SIGCHLD) {
 		struct sigaction_k *sa = &parent->tg->sighand->action[SIGCHLD];
@@ -249,6 +252,7 @@ static void reparent_children(struct task *t)
 		if (same_group)
 			continue;
 		c->tg->termination_signal = SIGCHLD;
+		c->tg->parent_exec_id = reaper ? reaper->tg->exec_id : 0;
 		if (c->exit_state == TASK_EXIT_ZOMBIE && (c->tg->ntasks == 1 || c->exit_parent_notified)) {
 			c->exit_parent_notified = false;
 			exit_notify_locked(c); /* may reap it */

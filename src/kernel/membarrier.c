@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define MEMBARRIER_CMD_GET_REGISTRATIONS_K 512
+
 /* cmd 0: is it there at all? */
 long task_membarrier(struct task *t, int cmd)
 {
@@ -16,7 +18,11 @@ long task_membarrier(struct task *t, int cmd)
 		tg->membarrier_private = true;
 		return 0;
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
+		tg->membarrier_global = true;
 		return 0;
+	case MEMBARRIER_CMD_GET_REGISTRATIONS_K:
+		return (tg->membarrier_private ? MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED : 0) |
+		       (tg->membarrier_global ? MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED : 0);
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
 		if (!tg->membarrier_private)
 			return -EPERM;

@@ -29,7 +29,7 @@ void pidns_put(struct pid_namespace *ns)
 
 struct pid_namespace *pidns_create(struct kernel *k, struct pid_namespace *parent, struct user_namespace *user_ns)
 {
-	if (parent && parent->level + 1 >= PIDNS_MAX_LEVEL)
+	if (parent && parent->level >= PIDNS_MAX_LEVEL)
 		return NULL;
 	struct pid_namespace *ns = new(struct pid_namespace);
 	refcount_init(&ns->ref);

@@ -215,6 +215,23 @@ void posix_timers_delete_all(struct thread_group *tg)
 	free(table);
 }
 
+void posix_timers_show(struct thread_group *tg, struct pid_namespace *ns, struct strbuf *b)
+{
+	static const char *const how[] = { [SIGEV_SIGNAL] = "signal", [SIGEV_NONE] = "none", [SIGEV_THREAD] = "thread" };
+	struct tg_timers *tt = tg_timers(tg);
+
+	guard(mutex)(&tg->timer_lock);
+	for (int i = 0; i < tt->size; i++) {
+		struct posix_timer *p = tt->table[i];
+
+		if (!p)
+			continue;
+		strbuf_printf(b, "ID: %d\nsignal: %d/%016llx\nnotify: %s/%s.%d\nClockID: %d\n", p->id, p->q.info.si_signo,
+			      (unsigned long long)p->q.info.timer.value, how[p->notify & ~SIGEV_THREAD_ID_K], p->target ? "tid" : "pid",
+			      pid_nr(p->target ? p->target : tg->pid, ns), p->clock);
+	}
+}
+
 /* ---- the calls ---- */
 
 static int check_event(struct task *t, const struct sigevent_k *ev, struct pid **target)

@@ -94,6 +94,8 @@ struct thread_group *tg_alloc(struct kernel *k, struct signal_handlers *sighand)
 	mutex_init(&tg->timer_lock, RANK_TG_TIMER);
 	mutex_init(&tg->limits_lock, RANK_LEAF);
 	tg->pgrp_member.tg = tg;
+	tg->login_uid = tg->login_session = UINT32_MAX;
+	tg->coredump_filter = 0x33; /* private and anonymous memory, ELF headers, huge pages */
 	tg_init_signals(tg);
 	return tg;
 }

@@ -151,11 +151,13 @@ struct thread_group {
 	struct pgrp_member pgrp_member;	/* in pgrp.members */
 	bool did_exec;			/* setpgid's EACCES */
 	bool child_subreaper, has_child_subreaper;
-	bool membarrier_private;	/* registered for it; own fibers */
+	bool membarrier_private, membarrier_global; /* registered for it; own fibers */
 	struct task *exec_task;		/* a thread that is de-threading */
 	struct pid *ptracer;		/* PR_SET_PTRACER: counted */
 	bool ptracer_any;
 	bool thp_disabled, io_flusher;	/* prctl(2): kept, shown, inherited; own fibers */
+	uint32_t login_uid, login_session; /* /proc/PID/loginuid; own fibers */
+	uint32_t coredump_filter;	/* core(5) */
 	bool restore_timer_ids;		/* timer_create(2) takes the id that is there already */
 	uint8_t mdwe, mce_policy;	/* PR_SET_MDWE, PR_MCE_KILL; own fibers */
 	uint32_t external_stops;	/* pauses of this process; they nest */
@@ -169,6 +171,7 @@ struct thread_group {
 	unsigned group_stop_remaining;
 	bool group_stop_dequeued, group_stop_complete, group_stop_waitable, group_cont_notify, group_cont_interrupted, group_cont_waitable;
 	int termination_signal;		/* clone's low byte; 0: none */
+	uint32_t exec_id, parent_exec_id; /* execs of this process; of the parent's when this one was made. task_set.lock */
 	struct wait_queue child_wait;	/* wait4 and friends sleep here; woken with task_set.lock held */
 	struct wait_queue exit_wait;	/* pidfd poll */
 	struct wait_queue signalfd_wait;
@@ -202,6 +205,7 @@ struct session { /* task_set.lock */
 	struct process_group *foreground; /* of its tty; counted */
 	LIST_HEAD(, process_group) groups;
 	struct tty *tty; /* borrowed from the leader's */
+	int autogroup_nice;
 };
 
 static inline struct task *current_task(void) { return fiber_context()->task; }

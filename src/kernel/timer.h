@@ -61,6 +61,8 @@ static inline struct tg_timers *tg_timers(struct thread_group *tg) { return tg->
 void cpu_timers_kick(struct thread_group *tg); /* something was armed: look soon. timer_lock may be held */
 ktime_t posix_cpu_timers_run(struct thread_group *tg); /* fires what is due; the least CPU time until the next, KTIME_MAX if none */
 void posix_timers_delete_all(struct thread_group *tg);
+struct strbuf;
+void posix_timers_show(struct thread_group *tg, struct pid_namespace *ns, struct strbuf *b); /* /proc/PID/timers */
 void tg_signal_lock(struct thread_group *tg);
 void tg_signal_unlock(struct thread_group *tg);
 

@@ -33,6 +33,12 @@ static bool eligible_clone(const struct wait_request *w, struct task *c)
 	return (c->tg->termination_signal != SIGCHLD) == !!(w->options & __WCLONE_);
 }
 
+/* Nothing but its end is left to wait for. */
+static bool only_exit_left(const struct wait_request *w, struct task *c)
+{
+	return !(w->options & WEXITED) && c->exit_state >= TASK_EXIT_ZOMBIE && (c != c->tg->leader || c->tg->ntasks == 1);
+}
+
 static void fill(struct wait_request *w, struct task *t, struct task *c, int code, int status, int wstatus)
 {
 	w->found = true;
@@ -134,6 +140,8 @@ static long scan_locked(struct wait_request *w, struct task *t)
 		bool traced;
 		c = w->pid ? w->pid->task : NULL;
 		traced = c && c->tracer && c->tracer->tg == t->tg && (!(w->options & __WNOTHREAD_) || c->tracer == t);
+		if (c && only_exit_left(w, c))
+			return -ECHILD;
 		if (traced && check_tracee(w, t, c))
 			return 1;
 		if (traced && (c != c->tg->leader || !c->parent || c->parent->tg != t->tg))
@@ -149,14 +157,14 @@ static long scan_locked(struct wait_request *w, struct task *t)
 		if ((w->options & __WNOTHREAD_) && th != t)
 			continue;
 		TAILQ_FOREACH(c, &th->children, sibling) {
-			if (!eligible_id(w, c) || !eligible_clone(w, c))
+			if (!eligible_id(w, c) || !eligible_clone(w, c) || only_exit_left(w, c))
 				continue;
 			any = true;
 			if (check_child(w, t, c))
 				return 1;
 		}
 		TAILQ_FOREACH(c, &th->tracees, tracee_link) {
-			if (!eligible_id(w, c))
+			if (!eligible_id(w, c) || only_exit_left(w, c))
 				continue;
 			any = true;
 			if (check_tracee(w, t, c))

@@ -360,7 +360,7 @@ long sys_personality(struct task *t, const struct syscall_args *a)
 long sys_membarrier(struct task *t, const struct syscall_args *a)
 {
 	const int supported = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
-			      MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+			      MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | 512 /* GET_REGISTRATIONS */;
 	(void)t;
 	if ((unsigned)a->a[1])
 		return -EINVAL;
@@ -372,6 +372,7 @@ long sys_membarrier(struct task *t, const struct syscall_args *a)
 	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
 	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+	case 512:
 		return task_membarrier(t, (int)a->a[0]);
 	default:
 		return -EINVAL;

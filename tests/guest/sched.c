@@ -111,3 +111,118 @@ TEST(timer_ids_restored)
 	CHECK(!prctl(77, 0, 0, 0, 0));
 	CHECK(!syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id) && id != 7);
 }
+
+/* ---- small files of /proc/PID ---- */
+
+static int put(const char *path, const char *s)
+{
+	int fd = open(path, O_WRONLY), e;
+	if (fd < 0)
+		return -1;
+	ssize_t r = write(fd, s, strlen(s));
+	e = errno;
+	close(fd);
+	errno = e;
+	return r < 0 ? -1 : 0;
+}
+static char *text(const char *path)
+{
+	static char b[1024];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, b, sizeof(b) - 1);
+	close(fd);
+	b[n > 0 ? n : 0] = 0;
+	return b;
+}
+
+TEST(autogroup)
+{
+	if (access("/proc/self/autogroup", F_OK))
+		SKIP("built without it");
+	setsid();
+	CHECK(strstr(text("/proc/self/autogroup"), " nice 0\n"));
+	CHECK(!put("/proc/self/autogroup", "5"));
+	CHECK(!strncmp(text("/proc/self/autogroup"), "/autogroup-", 11) && strstr(text("/proc/self/autogroup"), " nice 5\n"));
+	CHECK_EQ(CHILD_STATUS({ CHECK(strstr(text("/proc/self/autogroup"), " nice 5\n")); }), 0);
+	CHECK_ERRNO(put("/proc/self/autogroup", "20"), EINVAL);
+	CHECK_ERRNO(put("/proc/self/autogroup", "x"), EINVAL);
+}
+
+TEST(oom)
+{
+	int plain = atoi(text("/proc/self/oom_score"));
+	CHECK(plain >= 600 && plain < 1000);
+	CHECK(!put("/proc/self/oom_score_adj", "500"));
+	int more = atoi(text("/proc/self/oom_score"));
+	CHECK(more > plain + 300 && more < plain + 360);
+	CHECK(!strcmp(text("/proc/self/oom_adj"), "8\n"));
+	CHECK_ERRNO(put("/proc/self/oom_score_adj", "1001"), EINVAL);
+}
+
+TEST(kept_numbers)
+{
+	CHECK(!strcmp(text("/proc/self/coredump_filter"), "00000033\n"));
+	CHECK(!put("/proc/self/coredump_filter", "0x7f"));
+	CHECK_EQ(CHILD_STATUS({ CHECK(!strcmp(text("/proc/self/coredump_filter"), "0000007f\n")); }), 0);
+	CHECK_ERRNO(put("/proc/self/coredump_filter", "zz"), EINVAL);
+	CHECK(!put("/proc/self/timerslack_ns", "1000"));
+	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 1000);
+	CHECK(!put("/proc/self/timerslack_ns", "0"));
+	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 50000);
+	CHECK(!put("/proc/self/loginuid", "1234"));
+	CHECK_EQ(CHILD_STATUS({ CHECK_EQ(atoi(text("/proc/self/loginuid")), 1234); }), 0);
+	CHECK(strcmp(text("/proc/self/sessionid"), "4294967295"));
+}
+
+TEST(timers)
+{
+	timer_t id;
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = 34, .sigev_value.sival_int = 0x77 };
+	CHECK(!*text("/proc/self/timers"));
+	CHECK(!timer_create(CLOCK_BOOTTIME, &ev, &id));
+	char want[64], *b = text("/proc/self/timers");
+	CHECK(strstr(b, "signal: 34/0000000000000077\n"));
+	snprintf(want, sizeof(want), "notify: signal/pid.%d\nClockID: 7\n", getpid());
+	CHECK(strstr(b, want));
+}
+
+TEST(next_number)
+{
+	if (CHILD_STATUS({ CHECK(!unshare(CLONE_NEWPID)); }))
+		SKIP("no right to");
+	CHECK_EQ(CHILD_STATUS({
+		CHECK(!unshare(CLONE_NEWPID));
+		CHECK_EQ(CHILD_STATUS({
+			CHECK(!put("/proc/sys/kernel/ns_last_pid", "700"));
+			CHECK_EQ(CHILD_STATUS({ CHECK_EQ(getpid(), 701); }), 0);
+			CHECK_ERRNO(put("/proc/sys/kernel/ns_last_pid", "-1"), EINVAL);
+		}), 0);
+	}), 0);
+}
+
+TEST(clone_arguments)
+{
+	struct { uint64_t flags, pidfd, ctid, ptid, sig, stack, ssz, tls, set_tid, nset, cg; } a = { .sig = SIGCHLD };
+	int tids[40] = { 20000, 20001 };
+#define C3 syscall(SYS_clone3, &a, sizeof(a))
+	a.set_tid = (uint64_t)(uintptr_t)tids;
+	CHECK_ERRNO(C3, EINVAL);
+	a.nset = 33;
+	CHECK_ERRNO(C3, EINVAL);
+	a.set_tid = a.nset = 0;
+	a.flags = 0x200000000; /* CLONE_INTO_CGROUP */
+	a.cg = (uint64_t)-1;
+	CHECK_ERRNO(C3, EINVAL);
+	a.cg = 0;
+	CHECK_ERRNO(C3, EBADF);
+	a.flags = CLONE_SETTLS;
+	a.tls = (uint64_t)-1;
+	CHECK_ERRNO(C3, EPERM);
+	a.flags = 1ULL << 40;
+	CHECK_ERRNO(C3, EINVAL);
+	a.flags = CLONE_PARENT;
+	CHECK_ERRNO(C3, EINVAL);
+	a.flags = 0;
+	a.stack = 4096;
+	CHECK_ERRNO(C3, EINVAL);
+}

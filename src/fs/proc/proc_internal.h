@@ -71,4 +71,16 @@ int proc_sysvipc_iterate(struct pnode *dir, struct dir_context *c);
 /* Totals of all tasks that ever ran, ns */
 void proc_cpu_totals(struct kernel *k, ktime_t *user, ktime_t *system);
 
+/* ---- pid_misc.c ---- */
+int proc_show_oom_score(struct pnode *n, struct strbuf *b);
+int proc_show_loginuid(struct pnode *n, struct strbuf *b); /* arg: sessionid */
+ssize_t proc_write_loginuid(struct pnode *n, char *s, size_t len);
+int proc_show_coredump_filter(struct pnode *n, struct strbuf *b);
+ssize_t proc_write_coredump_filter(struct pnode *n, char *s, size_t len);
+int proc_show_timerslack(struct pnode *n, struct strbuf *b);
+ssize_t proc_write_timerslack(struct pnode *n, char *s, size_t len);
+int proc_show_autogroup(struct pnode *n, struct strbuf *b);
+ssize_t proc_write_autogroup(struct pnode *n, char *s, size_t len);
+int proc_show_timers(struct pnode *n, struct strbuf *b);
+
 #endif

@@ -356,16 +356,6 @@ static int show_children(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
-static int show_timerslack(struct pnode *n, struct strbuf *b)
-{
-	struct task *t __free(task) = pnode_task(n);
-
-	if (!t)
-		return -ESRCH;
-	strbuf_printf(b, "%llu\n", (unsigned long long)t->timer_slack);
-	return 0;
-}
-
 static int show_timens(struct pnode *n, struct strbuf *b)
 {
 	struct task *t __free(task) = pnode_task(n);
@@ -472,11 +462,12 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 	P_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, F, ACC), \
 	{ .name = "wchan", .mode = S_IFREG | 0444, F, .text = "0" }, \
 	{ .name = "cgroup", .mode = S_IFREG | 0444, F, .text = "0::/\n" }, \
-	{ .name = "oom_score", .mode = S_IFREG | 0444, F, .text = "0\n" }, \
+	P_FILE("oom_score", 0444, proc_show_oom_score, F), \
+	P_TEXT("cpuset", 0444, "/\n"), \
 	P_FILE("oom_adj", 0644, show_oom_adj, F, .write = write_oom_adj), \
 	P_FILE("oom_score_adj", 0644, show_oom_adj, F, .write = write_oom_adj, .arg = 1), \
-	{ .name = "loginuid", .mode = S_IFREG | 0444, F, .text = "4294967295" }, \
-	{ .name = "sessionid", .mode = S_IFREG | 0444, F, .text = "4294967295" }, \
+	P_FILE("loginuid", 0644, proc_show_loginuid, F, .write = proc_write_loginuid), \
+	P_FILE("sessionid", 0444, proc_show_loginuid, F, .arg = 1), \
 	P_FILE("io", 0400, show_io, F, ACC), \
 	P_FILE("uid_map", 0644, show_id_map, F, .write = write_id_map), \
 	P_FILE("gid_map", 0644, show_id_map, F, .arg = 1, .write = write_id_map), \
@@ -498,9 +489,11 @@ const struct pentry proc_tgid_table[] = {
 	COMMON_ENTRIES,
 	P_FILE("stat", 0444, proc_show_stat, F),
 	P_FILE("mountstats", 0400, show_mountstats, F),
-	{ .name = "coredump_filter", .mode = S_IFREG | 0444, F, .text = "00000033\n" },
+	P_FILE("coredump_filter", 0644, proc_show_coredump_filter, F, .write = proc_write_coredump_filter),
+	P_FILE("autogroup", 0644, proc_show_autogroup, F, .write = proc_write_autogroup),
+	P_FILE("timers", 0444, proc_show_timers, F),
 	P_FILE("timens_offsets", 0644, show_timens, F, .write = write_timens),
-	P_FILE("timerslack_ns", 0444, show_timerslack, F),
+	P_FILE("timerslack_ns", 0666, proc_show_timerslack, F, .write = proc_write_timerslack),
 	{ 0 },
 };
 const struct pentry proc_tid_table[] = {

@@ -213,7 +213,7 @@ static const struct pentry kernel_table[] = {
 	V("printk", "4\t4\t1\t7"),
 	P_DIR("random", 0555, .dir = random_table),
 	V("randomize_va_space", "2"),
-	V("sched_autogroup_enabled", "0"),
+	V("sched_autogroup_enabled", "1"),
 	V("sched_child_runs_first", "0"),
 	V("sched_rr_timeslice_ms", "100"),
 	V("sched_rt_period_us", "1000000"),
