@@ -10,6 +10,7 @@
 #include "kernel/tty.h"
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 uint64_t kernel_new_ns_ino(struct kernel *k) { return 0xf0000000UL + atomic_fetch_add(&k->next_ns_ino, 1); }
@@ -49,6 +50,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->yama_scope = 0;
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 	k->ncpus = n < 1 ? 1 : n > 1024 ? 1024 : n;
+	k->nice = getpriority(PRIO_PROCESS, 0);
 	if (getrandom(k->random_boot_id, sizeof(k->random_boot_id), GRND_NONBLOCK) != sizeof(k->random_boot_id))
 		k->random_boot_id[0] = ktime_mono();
 	k->root_user_ns = user_ns_create_root();
@@ -164,6 +166,7 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	t->timer_slack = t->timer_slack_default = 50000;
 	t->sas_ss_flags = 2; /* SS_DISABLE */
 	t->ioprio = 0;
+	t->nice = k->nice;
 	int r = first_context(k, t, o);
 	if (!r)
 		r = task_execve(t, NULL, AT_FDCWD_, o->filename, (char **)o->argv, (char **)o->envv, 0);

@@ -59,6 +59,7 @@ struct kernel {
 	bool strace, persistent;   /* immutable; persistent: see kernel_options */
 	int strace_fd;
 	int ncpus;
+	int nice; /* of whoever started this program: the first processes have it too */
 	_Atomic uint64_t aio_nr, aio_max_nr; /* events that contexts of io_setup(2) may hold; fs.aio-max-nr */
 	struct task_usage *ended;  /* usage of all threads that ended; owned; task_set.lock */
 	_Atomic uint64_t next_ns_ino, next_unique_id, total_forks, context_switches;

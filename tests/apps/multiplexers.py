@@ -11,6 +11,7 @@ os.mkdir(tmp + '/s', 0o700)
 script = '''
 t() { tmux -L own -f /dev/null "$@"; }
 t new-session -d -s one -x 90 -y 30 /bin/sh
+for i in $(seq 100); do t capture-pane -p -t one | grep -q 'PS>' && break; sleep .1; done
 t send-keys -t one 'stty size; echo pane $((6 * 7)); tty | cut -c1-9' Enter
 for i in $(seq 100); do t capture-pane -p -t one | grep -q '^/dev/pts/' && break; sleep .1; done
 t capture-pane -p -t one | grep -v 'PS\|^$'; t capture-pane -p -t one | grep -c '^pane 42'
