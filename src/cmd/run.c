@@ -30,7 +30,7 @@ static const struct { const char *name; int key, has_arg; const char *arg, *help
 	{ "clear-env", OPT_CLEAR_ENV, no_argument, NULL, "start from an empty environment" },
 	{ "cwd", OPT_CWD, required_argument, "DIR", "working directory (default: the present one, if the guest has it)" },
 	{ "user", OPT_USER, required_argument, "UID[:GID]", "user to run as (default: the caller)" },
-	{ "hostname", OPT_HOSTNAME, required_argument, "NAME", "host name (default: bailey)" },
+	{ "hostname", OPT_HOSTNAME, required_argument, "NAME", "host name (default: bailey); unless --network host, it is in /etc/hosts too" },
 	{ "network", OPT_NETWORK, required_argument, "none|host", "none: loopback only (default)" },
 	{ "memory", OPT_MEMORY, required_argument, "SIZE", "bound on the guest's memory: bytes, or with k, m, g" },
 	{ "pids", OPT_PIDS, required_argument, "N", "bound on the number of tasks" },

@@ -32,11 +32,10 @@ static __attribute__((cold, noinline)) int64_t no_syscall(struct task *t, uint32
 	return -ENOSYS;
 }
 
-static __attribute__((noinline)) void trace(struct task *t, int64_t result)
+static __attribute__((noinline)) void trace(struct task *t, uint32_t nr, int64_t result)
 {
 	static const struct syscall_row unknown = { .name = NULL };
 	const struct syscall_table *st = t->kernel->syscalls;
-	uint32_t nr = t->syscall_nr;
 	syscall_trace(t, nr < st->count && st->rows[nr].name ? &st->rows[nr] : &unknown, nr, &t->args, result);
 }
 
@@ -166,7 +165,7 @@ static const struct run_state *app(struct task *t)
 			if (unlikely(r == -ENOIOCTLCMD))
 				r = -ENOTTY;
 			if (unlikely(strace))
-				trace(t, r);
+				trace(t, nr, r); /* (rt_sigreturn forgets the number) */
 			check_syscall_exit(t);
 			pl_set_result(t->thread, r);
 			if (likely(!t->after_syscall && !is_restart(r) && !t->have_restart_mask &&
@@ -246,7 +245,7 @@ static const struct run_state *syscall_enter(struct task *t)
 		if (t->result == -ENOIOCTLCMD)
 			t->result = -ENOTTY;
 		if (unlikely(t->kernel->strace))
-			trace(t, t->result);
+			trace(t, nr, t->result);
 	}
 	if (t->after_syscall) {
 		const struct run_state *next = t->after_syscall;

@@ -54,6 +54,7 @@ static struct mm *mm_alloc(struct platform *p, struct pl_space *space)
 
 	refcount_init(&mm->ref);
 	mm->platform = p;
+	mm->write_at_once = platform_writes_at_once(p);
 	mm->space = space;
 	if (pl_space_get)
 		pl_space_get(space);

@@ -33,7 +33,7 @@ static bool covered_writable(struct mm *mm, uaddr_t a, size_t n)
 		return true;
 	mutex_lock(&mm->vma_lock);
 	v = vma_tree_find(&mm->vmas, a);
-	ok = v && v->host_start <= a && n <= v->end - a && (v->flags & VMA_WRITE);
+	ok = v && !mm->write_at_once && v->host_start <= a && n <= v->end - a && (v->flags & VMA_WRITE);
 	if (ok) {
 		/* Under vma_lock there is one writer, and seq is even. A reader between these stores sees the old cache_seq or fails its test. */
 		atomic_store_explicit(&mm->cache_seq, UINT32_MAX, memory_order_release);

@@ -87,6 +87,7 @@ struct mm {
 	uint64_t mmap_base;	   /* map_lock; immutable once something is mapped */
 	unsigned def_flags;	   /* map_lock; VMA_LOCKED after mlockall(MCL_FUTURE) */
 	bool have_stack;	   /* the main stack was mapped */
+	bool write_at_once;	   /* nothing travels with answers; immutable */
 	/* map_lock; pages */
 	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm;
 	uint64_t peak_vm;	   /* vma_lock; pages: the most that private data and mappings of objects had */

@@ -55,12 +55,14 @@ struct pl_event {
 struct platform_options {
 	struct sched *sched;
 	bool no_patch;	/* leave system call sites as they are */
+	bool write_at_once; /* guest memory is written by the call, not with its answer: for a trace that looks at it */
 	int zygote_fd;	/* the zygote's ELF image (memfd), opened before the jail closed */
 };
 /* Before the jail is closed: starts the zygote(s). Registers itself as sched's idle source. 0 or -errno with a log line. */
 int platform_create(const struct platform_options *o, struct platform **out);
 void platform_destroy(struct platform *p); /* kills every stub */
 
+bool platform_writes_at_once(struct platform *p);
 /* What the stub copies in with a call of this number (built from the system call table). */
 enum pl_prefetch_kind { PL_PF_NONE, PL_PF_STRING, PL_PF_SIZED /* len = args[len_arg], capped */, PL_PF_FIXED /* size bytes */ };
 #define PL_PF_ARG_SP 6 /* the stack pointer instead of an argument */

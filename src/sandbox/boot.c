@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* boot.c: from a bare process to a running guest, in one order: jail, platform, kernel, file systems, closed jail, first process. */
 #include "mm/mm.h"
+#include "mm/uaccess.h"
 #include "sandbox/control.h"
 #include "sandbox/sandbox.h"
 #include "fs/anon/epoll.h"
@@ -126,6 +127,40 @@ static int mount_bind(struct kernel *k, const struct sandbox_bind *b)
 	return r;
 }
 
+/* The sandbox's name leads to itself, as in other containers. Without a file of names, or if it is in there, nothing is done. */
+static void name_in_hosts(struct sandbox *s)
+{
+	struct open_how_k how = { .flags = O_RDONLY };
+	const char *name = s->o->hostname;
+	size_t len = strlen(name), room = 65536;
+	__free(mem) void *mem = xzalloc(room);
+	char *text = mem;
+	struct file *f;
+	ssize_t n = -1;
+
+	if (vfs_open(AT_FDCWD_, "/etc/hosts", &how, &f))
+		return;
+	if (S_ISREG(f->inode->mode))
+		n = kernel_read(f, text, room - 1, 0);
+	file_put(f);
+	if (n < 0)
+		return;
+	text[n] = 0;
+	for (const char *p = text; (p = strstr(p, name)); p += len)
+		if (p > text && strchr(" \t", p[-1]) && strchr(" \t\n", p[len]))
+			return;
+	how = (struct open_how_k){ .flags = O_WRONLY | O_APPEND };
+	if (vfs_open(AT_FDCWD_, "/etc/hosts", &how, &f))
+		return;
+	struct iov_iter from;
+	int m = snprintf(text, room, "%s127.0.0.1\t%s\n", n && text[n - 1] != '\n' ? "\n" : "", name);
+	iov_iter_kernel(&from, text, (size_t)m);
+	n = vfs_write(f, &from, NULL);
+	if (n < 0)
+		log_debug("/etc/hosts: %s", strerror((int)-n));
+	file_put(f);
+}
+
 static int setup_root(struct sandbox *s)
 {
 	struct super_block *lower, *upper, *root;
@@ -168,6 +203,8 @@ static int setup_root(struct sandbox *s)
 		if (r)
 			return r;
 	}
+	if (!o->host_network)
+		name_in_hosts(s);
 	for (unsigned i = 0; i < o->nbinds; i++) {
 		struct sandbox_bind *b = &o->binds[i];
 		r = mount_bind(k, b);
@@ -256,7 +293,8 @@ int sandbox_run(struct sandbox_options *o)
 	if (r)
 		return fail(o, EXIT_BAILEY, "--memory: %s", strerror(-r));
 	s->sched = sched_create(1);
-	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .zygote_fd = -1 };
+	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .write_at_once = o->strace_fd >= 0,
+				       .zygote_fd = -1 };
 	r = platform_create(&po, &s->platform);
 	if (r)
 		return fail(o, EXIT_BAILEY, "starting the platform: %s (see `bailey doctor`)", strerror(-r));

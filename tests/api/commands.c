@@ -319,7 +319,7 @@ static void test_long_life(void)
 		}
 	}
 	CHECK_INT(count_fds(), fds);
-	CHECK(rss_kb() < rss + 256);
+	CHECK(rss_kb() < rss + RSS_SLACK);
 	bailey_kernel_free(k);
 }
 

@@ -305,8 +305,8 @@ static void test_many(void)
 		}
 	}
 	CHECK_INT(count_fds(), fds);
-	CHECK(rss_kb() < rss + 256);
-	if (rss_kb() >= rss + 256)
+	CHECK(rss_kb() < rss + RSS_SLACK);
+	if (rss_kb() >= rss + RSS_SLACK)
 		printf("RSS %ld KiB after 20 kernels, %ld after 200\n", rss, rss_kb());
 }
 

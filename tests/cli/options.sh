@@ -54,6 +54,13 @@ one' --bind "$tmp/single:/q/x" --bind "$tmp/d:/q/d" -- cat /q/x /q/d/f
 run 0 '' --strace="$tmp/trace" -- true
 grep -q 'execve\|mmap' "$tmp/trace" || fail "--strace=FILE: no calls in it"
 run 0 '*exit_group*' --strace -- true
+run 0 '' --strace="$tmp/trace" -- sh -c 'trap : USR1; kill -USR1 $$; exec head -c 5 /etc/passwd >/dev/null'
+grep -q 'read(3, "root:' "$tmp/trace" || fail "--strace: a buffer is not what the call filled it with"
+grep -q 'rt_sigreturn()' "$tmp/trace" || fail "--strace: no rt_sigreturn"
+grep 'syscall_4294967295' "$tmp/trace" && fail "--strace: a number that there is not"
+# --hostname in /etc/hosts
+run 0 '127.0.0.1*box7*' --hostname box7 -- getent hosts box7
+run 0 "$(cat /etc/hosts)" --hostname localhost -- cat /etc/hosts
 # --log
 run 0 '' --log error -- true
 run 0 '*jail: tier*' --log info -- true

@@ -181,6 +181,7 @@ static size_t reach(uaddr_t a, size_t n, unsigned prot)
 	}
 	return MIN(done, n);
 }
+bool platform_writes_at_once(struct platform *p) { return false; }
 bool pl_space_rss(struct pl_space *s, struct pl_rss *r) { return false; }
 size_t pl_space_read(struct pl_space *s, void *dst, uaddr_t src, size_t n)
 {

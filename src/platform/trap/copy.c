@@ -95,6 +95,8 @@ const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *av
 	return NULL;
 }
 
+bool platform_writes_at_once(struct platform *p) { return p->write_at_once; }
+
 bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 {
 	struct slot_copy *c;

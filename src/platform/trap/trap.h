@@ -124,7 +124,7 @@ struct platform_stats { uint64_t events, polled, notifications, answers, polls_e
 
 struct platform {
 	struct sched *sched;
-	bool no_patch, fsgsbase, sync_wake;
+	bool no_patch, write_at_once, fsgsbase, sync_wake;
 	unsigned ncpu;
 	bool batch;	/* stubs may change between SCHED_OTHER and SCHED_BATCH; immutable */
 	cpu_set_t cpus; /* that this process may use; immutable */

@@ -349,6 +349,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 
 	p->sched = o->sched;
 	p->no_patch = o->no_patch;
+	p->write_at_once = o->write_at_once;
 	p->many_workers = sched_nworkers(o->sched) > 1;
 	p->listener = p->kpage_fd = -1;
 	p->streak_needed = STREAK;
