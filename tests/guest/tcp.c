@@ -368,6 +368,7 @@ TEST(flags)
 	CHECK_ERRNO(write(p.c, (void *)8, 4), EFAULT);
 	CHECK(write(p.c, "data", 4) == 4);
 	CHECK_ERRNO(read(p.s, (void *)8, 4), EFAULT);
+	CHECK(read(p.s, b, 64) == 4 && !memcmp(b, "data", 4)); /* nothing was lost by that */
 	/* time limits */
 	p = connected();
 	struct timeval tv = { 0, 50000 };

@@ -11,17 +11,17 @@
  *   MSG_MORE and TCP_CORK hold what is sent back, as the host would: until there is more of it, or for 200 ms.
  * BOUNDS  A direction holds SO_SNDBUF and half of SO_RCVBUF bytes, as on the host; if all together hold FUSE_TOTAL, FUSE_POOR.
  * LIFECYCLE  A fuse_conn is counted by its two sockets, which never leave it for another.
- * LOCKS  fuse_table.lock (RANK_SOCKET) guards the table and what a socket notes for it; fuse_conn.lock (RANK_SOCKET, nested inside) the rest. Only
+ * LOCKS  fuse_table.lock (RANK_SOCKET) guards the table and what a socket notes for it; fuse_conn.lock (RANK_SOCKET, nested inside) the rest.
+ *   fuse_end.recv_lock (sleep): only its holder takes bytes out of the queue, and copies them from there without another lock. Only
  *   with one worker: sending through the host and noting it must not be torn apart by an accept().
  */
 #include "net/inet/inet.h"
 #include <netinet/in.h>
 #include <sys/ioctl.h>
-#include <sys/queue.h>
 
 #define FUSE_HASH 256
 #define FUSE_BUF 4096
-#define FUSE_BUF_MAX 65536
+#define FUSE_POOL 8 /* buffers of FUSE_BUF_MAX that are kept */
 #define FUSE_SNDBUF (4 << 20) /* what the host's automatic one comes to between two of its own sockets */
 #define FUSE_WINDOW 65536
 #define FUSE_SEGMENT 32768    /* half of the loopback's first window */
@@ -30,18 +30,13 @@
 #define FUSE_POOR 65536
 #define FUSE_EARLY 65536 /* a connection that has carried so much before accept() is not fused */
 
-struct fuse_buf {
-	STAILQ_ENTRY(fuse_buf) link;
-	uint32_t off, len, cap;
-	uint8_t data[];
-};
-
 struct fuse_end { /* conn.lock */
 	struct fuse_conn *conn; /* immutable */
 	struct fuse_end *peer;	/* immutable */
 	struct inet_sock *sock; /* NULL: closed */
 	STAILQ_HEAD(, fuse_buf) rx;
 	struct fuse_buf *spare;
+	struct sleeplock recv_lock;
 	size_t rx_bytes, held, window, sndbuf; /* held: of rx_bytes, not to be seen yet */
 	uint64_t sent;
 	struct ktimer cork;		       /* ends that */
@@ -61,12 +56,16 @@ struct fuse_table { /* of a network namespace */
 	LIST_HEAD(, inet_sock) hash[FUSE_HASH]; /* lock */
 	unsigned count;				/* lock */
 	_Atomic size_t total;			/* bytes of all buffers */
+	struct mutex pool_lock;			/* RANK_LEAF */
+	struct fuse_buf *pool[FUSE_POOL];	/* pool_lock */
+	unsigned npool;
 };
 
 struct fuse_table *fuse_table_create(void)
 {
 	struct fuse_table *t = new(struct fuse_table);
 	mutex_init(&t->lock, RANK_SOCKET);
+	mutex_init(&t->pool_lock, RANK_LEAF);
 	return t;
 }
 
@@ -144,10 +143,44 @@ void fuse_note_sent(struct inet_sock *i, size_t n, unsigned flags)
 
 /* ---- buffers ---- */
 
-static void buf_free(struct fuse_end *e, struct fuse_buf *b)
+static struct fuse_buf *buf_new(struct fuse_table *t, size_t n)
 {
-	atomic_fetch_sub_explicit(&e->conn->table->total, b->cap, memory_order_relaxed);
+	struct fuse_buf *b = NULL;
+	size_t cap = n <= FUSE_BUF ? FUSE_BUF : n <= FUSE_BUF_MAX / 4 ? n : FUSE_BUF_MAX;
+	if (cap == FUSE_BUF_MAX) {
+		mutex_lock(&t->pool_lock);
+		if (t->npool)
+			b = t->pool[--t->npool];
+		mutex_unlock(&t->pool_lock);
+	}
+	if (!b && !(b = malloc(sizeof(*b) + cap)))
+		return NULL;
+	b->off = b->len = 0;
+	b->cap = cap;
+	atomic_fetch_add_explicit(&t->total, cap, memory_order_relaxed);
+	return b;
+}
+
+static void buf_put(struct fuse_table *t, struct fuse_buf *b)
+{
+	atomic_fetch_sub_explicit(&t->total, b->cap, memory_order_relaxed);
+	if (b->cap == FUSE_BUF_MAX) {
+		guard(mutex)(&t->pool_lock);
+		if (t->npool < FUSE_POOL) {
+			t->pool[t->npool++] = b;
+			return;
+		}
+	}
 	free(b);
+}
+
+static void buf_free(struct fuse_end *e, struct fuse_buf *b) { buf_put(e->conn->table, b); }
+struct fuse_buf *fuse_buf_new(struct inet_sock *i, size_t n) { return buf_new(i->end->conn->table, n); }
+
+void fuse_buf_free(struct inet_sock *i, struct fuse_buf *b)
+{
+	if (b)
+		buf_put(i->end->conn->table, b);
 }
 
 /* To the end of e's queue: how much of it, less only if there is no memory. */
@@ -157,17 +190,13 @@ static size_t append_locked(struct fuse_end *e, const uint8_t *data, size_t n)
 	while (done < n) {
 		struct fuse_buf *b = STAILQ_LAST(&e->rx, fuse_buf, link);
 		if (!b || b->len == b->cap) {
-			size_t cap = n - done <= FUSE_BUF ? FUSE_BUF : MIN(n - done, (size_t)FUSE_BUF_MAX);
-			b = e->spare;
-			if (b && cap == FUSE_BUF) {
+			if (e->spare && n - done <= FUSE_BUF) {
+				b = e->spare;
 				e->spare = NULL;
-			} else {
-				if (!(b = malloc(sizeof(*b) + cap)))
-					break;
-				b->cap = cap;
-				atomic_fetch_add_explicit(&e->conn->table->total, cap, memory_order_relaxed);
+				b->off = b->len = 0;
+			} else if (!(b = buf_new(e->conn->table, n - done))) {
+				break;
 			}
-			b->off = b->len = 0;
 			STAILQ_INSERT_TAIL(&e->rx, b, link);
 		}
 		size_t k = MIN(n - done, (size_t)(b->cap - b->len));
@@ -179,18 +208,14 @@ static size_t append_locked(struct fuse_end *e, const uint8_t *data, size_t n)
 	return done;
 }
 
-static size_t take_locked(struct fuse_end *e, uint8_t *out, size_t n, bool peek)
+static void consume_locked(struct fuse_end *e, size_t n)
 {
-	struct fuse_buf *b = STAILQ_FIRST(&e->rx), *next;
-	size_t done = 0;
-	for (; b && done < n; b = next) {
-		next = STAILQ_NEXT(b, link);
-		size_t k = MIN(n - done, (size_t)(b->len - b->off));
-		memcpy(out + done, b->data + b->off, k);
-		done += k;
-		if (peek)
-			continue;
+	struct fuse_buf *b;
+	e->rx_bytes -= n;
+	while ((b = STAILQ_FIRST(&e->rx))) {
+		size_t k = MIN(n, (size_t)(b->len - b->off));
 		b->off += k;
+		n -= k;
 		if (b->off < b->len)
 			break;
 		STAILQ_REMOVE_HEAD(&e->rx, link);
@@ -199,9 +224,6 @@ static size_t take_locked(struct fuse_end *e, uint8_t *out, size_t n, bool peek)
 		else
 			buf_free(e, b);
 	}
-	if (!peek)
-		e->rx_bytes -= done;
-	return done;
 }
 
 static void drop_locked(struct fuse_end *e)
@@ -290,6 +312,7 @@ static void init_end(struct fuse_conn *c, int n, struct inet_sock *i)
 	e->peer = &c->end[!n];
 	e->sock = i;
 	STAILQ_INIT(&e->rx);
+	sleeplock_init(&e->recv_lock, RANK_EPOLL);
 	ktimer_init(&e->cork, current->kernel->sched, cork_timeout);
 	set_bounds(e);
 	i->end = e;
@@ -376,6 +399,8 @@ void fuse_close(struct inet_sock *i, bool disconnect)
 		return;
 	c = e->conn;
 	fuse_defuse(i);
+	if (disconnect)
+		sleeplock_lock(&e->recv_lock);
 	mutex_lock(&c->lock);
 	if (e->rx_bytes && !disconnect) { /* unread data: a reset */
 		struct linger l = { 1, 0 };
@@ -383,6 +408,8 @@ void fuse_close(struct inet_sock *i, bool disconnect)
 	}
 	drop_locked(e);
 	mutex_unlock(&c->lock);
+	if (disconnect)
+		sleeplock_unlock(&e->recv_lock);
 }
 
 void fuse_release(struct inet_sock *i)
@@ -406,7 +433,8 @@ void fuse_release(struct inet_sock *i)
 
 /* ---- sending and receiving ---- */
 
-ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, ktime_t *deadline)
+/* own: if buf lies in *own, that may be taken over instead of copied. */
+ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, struct fuse_buf **own, ktime_t *deadline)
 {
 	struct inet_sock *i = s->private;
 	struct fuse_end *e = i->end, *to = e->peer;
@@ -420,7 +448,15 @@ ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, k
 		}
 		size_t free = room(e), k;
 		if (free || !n) {
-			k = append_locked(to, buf, MIN(n, free));
+			if (own && *own && free >= n) {
+				(*own)->off = (const uint8_t *)buf - (*own)->data;
+				(*own)->len = (*own)->off + n;
+				STAILQ_INSERT_TAIL(&to->rx, *own, link);
+				to->rx_bytes += k = n;
+				*own = NULL;
+			} else {
+				k = append_locked(to, buf, MIN(n, free));
+			}
 			e->sent += k;
 			if (unlikely(hold)) {
 				if (!to->held)
@@ -447,40 +483,68 @@ ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, k
 	}
 }
 
-/* What the host has beside what was queued, without taking an end or an error away. */
-static size_t pull_host(struct inet_sock *i, uint8_t *buf, size_t n, unsigned flags)
+/* The first n bytes of the queue, which are there: how many could be copied. */
+static size_t copy_out(struct fuse_end *e, struct iov_iter *to, size_t n, bool discard)
 {
-	int there = 0;
-	ssize_t r;
-	if (!n || ioctl(i->fd, FIONREAD, &there) || there <= 0)
-		return 0;
-	r = recv(i->fd, buf, n, flags);
-	return r > 0 ? r : 0;
+	struct fuse_buf *b;
+	size_t done = 0;
+	for (b = STAILQ_FIRST(&e->rx); done < n; b = STAILQ_NEXT(b, link)) {
+		size_t k = MIN(n - done, (size_t)(b->len - b->off)), c = discard ? k : copy_to_iter(b->data + b->off, k, to);
+		done += c;
+		if (c < k)
+			break;
+	}
+	return done;
 }
 
-ssize_t fuse_pull(struct socket *s, struct kmsg *m, void *buf, size_t n, unsigned flags, ktime_t *deadline)
+/* What the host has behind what was queued, without taking an end or an error away. */
+static size_t recv_behind(struct inet_sock *i, struct iov_iter *to, size_t n, unsigned flags)
+{
+	uint8_t buf[2048];
+	size_t done = 0;
+	int there;
+	while (done < n && !ioctl(i->fd, FIONREAD, &there) && there > 0) {
+		ssize_t r = recv(i->fd, buf, MIN(n - done, sizeof(buf)), flags);
+		if (r > 0)
+			done += flags & MSG_TRUNC ? (size_t)r : copy_to_iter(buf, r, to);
+		if (r <= 0 || flags & MSG_PEEK)
+			break;
+	}
+	return done;
+}
+
+ssize_t fuse_recv(struct socket *s, struct kmsg *m, size_t n, unsigned flags, ktime_t *deadline)
 {
 	struct inet_sock *i = s->private;
 	struct fuse_end *e = i->end, *from = e->peer;
 	struct fuse_conn *c = e->conn;
-	bool peek = flags & MSG_PEEK, wait = !(m->flags & MSG_DONTWAIT);
+	bool wait = !(m->flags & MSG_DONTWAIT);
 	if (!e->rx_bytes && c->off)
 		return FUSE_OFF;
 	for (;;) {
 		size_t least = wait ? MAX(MIN(lowat(s, e), n), (size_t)1) : 1;
+		sleeplock_lock(&e->recv_lock);
 		mutex_lock(&c->lock);
 		bool off = c->off;
-		if (visible(e) >= least || (off && e->rx_bytes)) {
-			size_t k = take_locked(e, buf, MIN(n, visible(e)), peek);
+		size_t there = visible(e), k = MIN(n, there);
+		mutex_unlock(&c->lock);
+		if (there >= least || (off && there)) {
+			size_t done = copy_out(e, m->iter, k, flags & MSG_TRUNC);
+			mutex_lock(&c->lock);
+			if (!(flags & MSG_PEEK))
+				consume_locked(e, done);
 			if (from->want_out && from->sock && writable(from)) {
 				from->want_out = false;
 				if (wait_queue_active(&from->sock->wait))
 					wait_queue_wake_all(&from->sock->wait, EPOLLOUT | EPOLLWRNORM);
 			}
 			mutex_unlock(&c->lock);
-			return off && k < n ? k + pull_host(i, (uint8_t *)buf + k, n - k, flags) : k;
+			sleeplock_unlock(&e->recv_lock);
+			if (done < k)
+				return done ? (ssize_t)done : -EFAULT;
+			return off && k < n ? done + recv_behind(i, m->iter, n - k, flags) : done;
 		}
-		mutex_unlock(&c->lock);
+		sleeplock_unlock(&e->recv_lock);
 		if (off)
 			return FUSE_OFF;
 		if (!wait)

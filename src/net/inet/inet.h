@@ -16,6 +16,7 @@
 #define BAILEY_NET_INET_H
 #include "net/net_ns.h"
 #include "net/socket.h"
+#include <sys/queue.h>
 
 #define INET_IN_UNKNOWN (1u << 24)
 #define INET_OUT_UNKNOWN (1u << 25)
@@ -48,6 +49,12 @@ struct inet_sock {
 };
 
 /* ---- fuse.c: connections inside this kernel ---- */
+#define FUSE_BUF_MAX 65536
+struct fuse_buf {
+	STAILQ_ENTRY(fuse_buf) link;
+	uint32_t off, len, cap;
+	uint8_t data[];
+};
 #define FUSE_OFF (-4095) /* not by this way: ask the host */
 struct fuse_table *fuse_table_create(void);
 bool inet_fused(struct inet_sock *i);
@@ -58,8 +65,10 @@ void fuse_accept(struct socket *s, const struct sockaddr_storage *peer);
 void fuse_defuse(struct inet_sock *i);
 void fuse_close(struct inet_sock *i, bool disconnect);
 void fuse_release(struct inet_sock *i);
-ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, ktime_t *deadline);
-ssize_t fuse_pull(struct socket *s, struct kmsg *m, void *buf, size_t n, unsigned flags, ktime_t *deadline);
+struct fuse_buf *fuse_buf_new(struct inet_sock *i, size_t n); /* n <= FUSE_BUF_MAX; of a socket that has an `end` */
+void fuse_buf_free(struct inet_sock *i, struct fuse_buf *b);
+ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, struct fuse_buf **own, ktime_t *deadline);
+ssize_t fuse_recv(struct socket *s, struct kmsg *m, size_t n, unsigned flags, ktime_t *deadline);
 unsigned fuse_poll(struct socket *s);
 size_t fuse_unread(struct inet_sock *i);
 size_t fuse_unsent(struct inet_sock *i);

@@ -72,7 +72,8 @@ long inet_ioctl(struct socket *s, unsigned cmd, uint64_t arg)
 	case TIOCOUTQ:
 	case SIOCATMARK:
 	case SIOCOUTQNSD:
-		if ((r = host_result(ioctl(i->fd, cmd, &v))))
+		v = 0;
+		if (!inet_fused(i) && (r = host_result(ioctl(i->fd, cmd, &v))))
 			return r;
 		if (cmd == FIONREAD)
 			v += (int)fuse_unread(i);

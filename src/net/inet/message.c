@@ -51,13 +51,14 @@ static int filter_control(struct kmsg *m, uint8_t *out, size_t *out_len)
 
 
 /* One host call's worth. flags holds MSG_DONTWAIT. */
-static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, size_t n, const void *ctl, size_t ctl_len, unsigned flags, ktime_t *deadline)
+static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, size_t n, struct fuse_buf **own, const void *ctl, size_t ctl_len, unsigned flags,
+			  ktime_t *deadline)
 {
 	struct inet_sock *i = s->private;
 	bool nonblock = m->flags & MSG_DONTWAIT, again = false;
 	for (;;) {
 		ssize_t r;
-		if (i->end && (r = fuse_push(s, m, buf, n, deadline)) != FUSE_OFF)
+		if (i->end && (r = fuse_push(s, m, buf, n, own, deadline)) != FUSE_OFF)
 			return r;
 		if (!m->name_len && !ctl_len) {
 			r = host_result(send(i->fd, buf, n, flags));
@@ -121,10 +122,21 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 	size_t cap = stream ? BOUNCE_MAX : MAX(m->iter->count, (size_t)1);
 	if (!stream && m->iter->count > 0x10000 + 64)
 		return -EMSGSIZE;
-	if (m->iter->count > sizeof(stack) && !(buf = malloc(MIN(cap, m->iter->count))))
+	struct fuse_buf *own = NULL;
+	bool queue = stream && m->iter->count > sizeof(stack) && inet_fused(s->private);
+	if (m->iter->count > sizeof(stack) && !queue && !(buf = malloc(MIN(cap, m->iter->count))))
 		return -ENOBUFS;
 	do {
-		size_t want = MIN(m->iter->count, cap), n = copy_from_iter(buf, want, m->iter), off = 0;
+		size_t want = MIN(m->iter->count, cap), n, off = 0;
+		if (queue) {
+			if (!own && !(own = fuse_buf_new(s->private, want))) {
+				r = -ENOBUFS;
+				break;
+			}
+			want = MIN(want, (size_t)own->cap);
+			buf = own->data;
+		}
+		n = copy_from_iter(buf, want, m->iter);
 		if (n < want && (!n || !stream)) {
 			r = -EFAULT;
 			break;
@@ -133,7 +145,7 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 			netlink_check(buf, n);
 		unsigned more = stream && m->iter->count ? MSG_MORE : 0;
 		do {
-			r = send_piece(s, m, buf + off, n - off, ctl, ctl_len, flags | more, &deadline);
+			r = send_piece(s, m, buf + off, n - off, &own, ctl, ctl_len, flags | more, &deadline);
 			if (r < 0)
 				break;
 			off += r;
@@ -142,13 +154,16 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 		if (r >= 0 && n < want)
 			r = -EFAULT;
 	} while (r >= 0 && m->iter->count && stream);
-	if (buf != stack)
+	if (queue)
+		fuse_buf_free(s->private, own);
+	else if (buf != stack)
 		free(buf);
 	if (sent)
 		return sent;
 	return r == -EPIPE && stream ? socket_sigpipe(m) : r;
 }
 
+/* FUSE_OFF: it is fused now. */
 static ssize_t recv_piece(struct socket *s, struct kmsg *m, struct msghdr *h, unsigned flags, ktime_t *deadline)
 {
 	struct inet_sock *i = s->private;
@@ -165,11 +180,8 @@ static ssize_t recv_piece(struct socket *s, struct kmsg *m, struct msghdr *h, un
 	}
 	for (;;) {
 		ssize_t r;
-		if (i->end && by_queue && (r = fuse_pull(s, m, h->msg_iov->iov_base, asked, flags, deadline)) != FUSE_OFF) {
-			h->msg_flags = 0;
-			h->msg_controllen = h->msg_namelen = 0;
-			return r;
-		}
+		if (by_queue && inet_fused(i))
+			return FUSE_OFF;
 		bool polled = atomic_load_explicit(&i->polled, memory_order_acquire);
 		if (!polled || nonblock || atomic_load(&i->ready) & INET_READABLE || READ_ONCE(i->notes)) {
 			if (polled)
@@ -218,9 +230,22 @@ ssize_t inet_recvmsg(struct socket *s, struct kmsg *m)
 	ktime_t deadline = 0;
 	if (stream && m->flags & MSG_TRUNC && !(m->flags & MSG_PEEK))
 		cap = MIN(cap, (size_t)BOUNCE_MAX);
-	if (cap > sizeof(stack) && !(buf = malloc(cap)))
-		return -ENOBUFS;
 	for (;;) {
+		struct inet_sock *i = s->private;
+		if (i->end && !(flags & (MSG_OOB | MSG_ERRQUEUE)) &&
+		    (r = fuse_recv(s, m, MIN((size_t)FUSE_BUF_MAX, m->iter->count), flags, &deadline)) != FUSE_OFF) {
+			if (r < 0)
+				break;
+			got += r;
+			if (!r || (size_t)got >= want || !m->iter->count)
+				break;
+			continue;
+		}
+		if (cap > sizeof(stack) && buf == stack && !(buf = malloc(cap))) {
+			buf = stack;
+			r = -ENOBUFS;
+			break;
+		}
 		struct iovec io = { buf, MIN(cap, m->iter->count) };
 		bool want_name = (m->want_name && !stream) || m->flags & MSG_ERRQUEUE;
 		struct msghdr h = { .msg_iov = &io, .msg_iovlen = 1, .msg_name = want_name ? &m->name : NULL, .msg_namelen = want_name ? sizeof(m->name) : 0,
@@ -230,6 +255,8 @@ ssize_t inet_recvmsg(struct socket *s, struct kmsg *m)
 			h.msg_namelen = sizeof(m->name);
 		}
 		r = recv_piece(s, m, &h, flags, &deadline);
+		if (r == FUSE_OFF)
+			continue;
 		if (r < 0)
 			break;
 		m->name_len = want_name ? h.msg_namelen : 0;
