@@ -239,6 +239,8 @@ TEST(stops_and_continues)
 	kill(p, SIGCONT);
 	CHECK(!waitid(P_PID, p, &si, WCONTINUED) && si.si_code == CLD_CONTINUED && si.si_status == SIGCONT);
 	CHECK_EQ(waitpid(p, &st, WCONTINUED | WNOHANG), 0);
+	for (int i = 0; i < 200 && last_code != CLD_CONTINUED; i++) /* the parent may be woken before the signal is sent */
+		msleep(5);
 	CHECK_EQ(last_code, CLD_CONTINUED);
 	/* A stop that nobody took before the end is not told any more. */
 	kill(p, SIGSTOP);
