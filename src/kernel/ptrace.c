@@ -36,7 +36,8 @@ void ptrace_link_locked(struct task *t, struct task *tracer, unsigned options, b
 	p->options = options;
 	p->seized = seized;
 	p->calls = TRACE_NO_CALLS;
-	p->step = p->listening = p->waitable = false;
+	p->step = p->listening = p->waitable = p->watch = false;
+	memset(p->debugreg, 0, sizeof(p->debugreg));
 	t->tracer = tracer;
 	t->trace_calls = true;
 	TAILQ_INSERT_TAIL(&tracer->tracees, t, tracee_link);
@@ -191,6 +192,18 @@ static long check_options(struct task *t, uint64_t options)
 	return 0;
 }
 
+/* A stopped one is stopped when this returns, as its tracer's. */
+static void await_stop(struct task *t, struct task *o)
+{
+	for (;;) {
+		signal_lock(o);
+		bool there = o->tracer != t || o->stop == STOP_PTRACE || o->exit_state != TASK_EXIT_NONE || o->killed;
+		signal_unlock(o);
+		if (there || fiber_park(PARK_KILLABLE, ktime_mono() + NSEC_PER_SEC / 5000) == -EINTR)
+			return;
+	}
+}
+
 static long attach(struct task *t, struct task *o, bool seize, uint64_t addr, uint64_t flags)
 {
 	if (seize && (addr || (flags & ~(uint64_t)OPTIONS_KNOWN)))
@@ -199,12 +212,11 @@ static long attach(struct task *t, struct task *o, bool seize, uint64_t addr, ui
 		return -EPERM;
 	if (o->tg == t->tg || !task_may_access(t, o))
 		return -EPERM;
-	guard(mutex)(&t->kernel->tasks.lock);
-	if (!yama_allows_locked(t, o))
-		return -EPERM;
+	mutex_lock(&t->kernel->tasks.lock);
 	signal_lock(o);
-	if (o->tracer || o->exit_state != TASK_EXIT_NONE) {
+	if (!yama_allows_locked(t, o) || o->tracer || o->exit_state != TASK_EXIT_NONE) {
 		signal_unlock(o);
+		mutex_unlock(&t->kernel->tasks.lock);
 		return -EPERM;
 	}
 	ptrace_link_locked(o, t, seize ? flags : 0, seize);
@@ -212,7 +224,8 @@ static long attach(struct task *t, struct task *o, bool seize, uint64_t addr, ui
 		siginfo_k i = { .si_signo = SIGSTOP, .si_code = SI_KERNEL };
 		task_send_signal_locked(o, &i, false);
 	}
-	if (o->stop == STOP_GROUP) { /* out of one stop, into the other */
+	bool moving = o->stop == STOP_GROUP;
+	if (moving) { /* out of one stop, into the other */
 		o->trap_stop_pending = true;
 		atomic_store(&o->work_pending, true);
 		task_set_stop(o, STOP_NONE);
@@ -220,6 +233,9 @@ static long attach(struct task *t, struct task *o, bool seize, uint64_t addr, ui
 		atomic_store(&o->work_pending, true);
 	}
 	signal_unlock(o);
+	mutex_unlock(&t->kernel->tasks.lock);
+	if (moving)
+		await_stop(t, o);
 	return 0;
 }
 
@@ -351,14 +367,7 @@ static long poke_user(struct task *t, struct task *o, uint64_t addr, uint64_t da
 	}
 	if (addr >= DEBUGREG && addr < DEBUGREG + 64) {
 		unsigned n = (addr - DEBUGREG) / 8;
-		if (n == 4 || n == 5)
-			return -EIO;
-		if (n < 4 && data >= PL_TASK_SIZE)
-			return -EINVAL;
-		if (n == 7 && (data & 0xff)) /* to switch one on: there are no slots */
-			return -ENOSPC;
-		o->ptrace->debugreg[n] = data;
-		return 0;
+		return ptrace_set_debugreg(o->ptrace, n, data);
 	}
 	return -EIO;
 }

@@ -33,7 +33,9 @@ struct ptrace_state { /* of a tracee; allocated when it is first traced, freed w
 	bool forced_tf;		      /* the trap flag is ours, not the guest's */
 	uint32_t seccomp_data;
 	int vfork_nr;
-	uint64_t debugreg[8];
+	uint64_t debugreg[8];	      /* its tracer writes them while it is stopped */
+	bool watch;		      /* some of them are switched on */
+	uint64_t watched[4];	      /* what was there before the instruction */
 };
 
 /* ---- ptrace.c ---- */
@@ -61,6 +63,9 @@ bool ptrace_call_enter(struct task *t); /* false: the call is not made, t->resul
 void ptrace_call_exit(struct task *t);
 void ptrace_step_clear(struct task *t);
 void ptrace_step_set(struct task *t); /* before the guest runs on */
+/* A trap after one instruction. True: it was only made to look at the debug registers, and they say nothing. Else *code is its si_code. */
+bool ptrace_watch_step(struct task *t, int *code);
+long ptrace_set_debugreg(struct ptrace_state *p, unsigned n, uint64_t v); /* of a stopped tracee */
 void ptrace_step_report(struct task *t); /* a handler's first instruction */
 void ptrace_notify_locked(struct task *t); /* signal lock: SIGCONT, INTERRUPT: a stopped listener stops anew */
 bool ptrace_suspends_seccomp(struct task *t); /* PTRACE_O_SUSPEND_SECCOMP */

@@ -154,6 +154,8 @@ void ptrace_exec(struct task *t, int old_nr)
 {
 	if (!t->tracer)
 		return;
+	memset(t->ptrace->debugreg, 0, sizeof(t->ptrace->debugreg));
+	t->ptrace->watch = false;
 	if (ptrace_event_enabled(t, PTRACE_EVENT_EXEC)) {
 		ptrace_event(t, PTRACE_EVENT_EXEC, old_nr);
 	} else if (!t->ptrace->seized) {
@@ -297,8 +299,10 @@ void ptrace_call_exit(struct task *t)
 		return;
 	if (p->calls == TRACE_CALLS) {
 		call_stop(t, PTRACE_SYSCALL_INFO_EXIT, 2 /* PTRACE_EVENTMSG_SYSCALL_EXIT */);
-		if (p->step)
+		if (p->step || p->watch)
 			atomic_store(&t->work_pending, true);
+	} else if (p->watch && !p->step) {
+		atomic_store(&t->work_pending, true);
 	} else if (p->step) {
 		/* Stepping over the instruction: the next one has not run. */
 		memset(&i, 0, sizeof(i));
@@ -326,12 +330,95 @@ void ptrace_step_clear(struct task *t)
 	pl_set_regs(t->thread, &r);
 }
 
+/* ---- debug registers ----
+ * The CPU's own are out of reach from the jail, so a tracee that has some switched on is stepped, and looked at after each
+ * instruction: execution breakpoints by rip, watched writes by what they change. Reads cannot be seen. */
+
+enum { DR_EXECUTE, DR_WRITE, DR_IO, DR_READ_WRITE };
+static bool dr_on(uint64_t dr7, unsigned n) { return dr7 >> 2 * n & 3; }
+static unsigned dr_type(uint64_t dr7, unsigned n) { return dr7 >> (16 + 4 * n) & 3; }
+static unsigned dr_len(uint64_t dr7, unsigned n)
+{
+	static const uint8_t len[] = { 1, 2, 8, 4 };
+	return len[dr7 >> (18 + 4 * n) & 3];
+}
+
+static int dr_check(uint64_t dr7, unsigned n, uint64_t addr)
+{
+	if (!dr_on(dr7, n))
+		return 0;
+	unsigned len = dr_len(dr7, n), type = dr_type(dr7, n);
+	if (type == DR_IO || addr >= PL_TASK_SIZE || (addr & (len - 1)) || (type == DR_EXECUTE && len != 1))
+		return -EINVAL;
+	return type == DR_READ_WRITE ? -ENOSPC : 0;
+}
+
+long ptrace_set_debugreg(struct ptrace_state *p, unsigned n, uint64_t v)
+{
+	uint64_t dr7 = n == 7 ? v : p->debugreg[7];
+	int r = 0;
+	if (n == 4 || n == 5)
+		return -EIO;
+	if (n < 4 && v >= PL_TASK_SIZE)
+		return -EINVAL;
+	for (unsigned i = 0; i < 4 && !r && n != 6; i++)
+		r = dr_check(dr7, i, n == i ? v : p->debugreg[i]);
+	if (r)
+		return r;
+	p->debugreg[n] = v;
+	p->watch = dr7 & 0xff;
+	return 0;
+}
+
+static uint64_t watched_value(struct task *t, struct ptrace_state *p, unsigned n)
+{
+	uint64_t v = 0;
+	(void)mm_read(t->mm, &v, p->debugreg[n], dr_len(p->debugreg[7], n));
+	return v;
+}
+
+static void watch_load(struct task *t, struct ptrace_state *p)
+{
+	for (unsigned n = 0; n < 4; n++)
+		if (dr_on(p->debugreg[7], n) && dr_type(p->debugreg[7], n) == DR_WRITE)
+			p->watched[n] = watched_value(t, p, n);
+}
+
+bool ptrace_watch_step(struct task *t, int *code)
+{
+	struct ptrace_state *p = t->ptrace;
+	struct pl_regs r;
+	unsigned hits = 0;
+	if (!p || !t->tracer || !p->watch || !p->forced_tf)
+		return false;
+	pl_get_regs(t->thread, &r);
+	for (unsigned n = 0; n < 4; n++) {
+		uint64_t v;
+		if (!dr_on(p->debugreg[7], n))
+			continue;
+		if (dr_type(p->debugreg[7], n) == DR_EXECUTE) {
+			hits |= (r.rip == p->debugreg[n]) << n;
+			continue;
+		}
+		v = watched_value(t, p, n);
+		hits |= (v != p->watched[n]) << n;
+		p->watched[n] = v;
+	}
+	if (!hits)
+		return !p->step;
+	p->debugreg[6] = (p->debugreg[6] & ~0xfULL) | hits;
+	*code = TRAP_HWBKPT;
+	return false;
+}
+
 void ptrace_step_set(struct task *t)
 {
 	struct ptrace_state *p = t->ptrace;
 	struct pl_regs r;
-	if (!p || !p->step || !t->tracer)
+	if (!p || !(p->step || p->watch) || !t->tracer)
 		return;
+	if (p->watch)
+		watch_load(t, p);
 	pl_get_regs(t->thread, &r);
 	if (r.eflags & EFLAGS_TF)
 		return;

@@ -46,6 +46,8 @@ static __attribute__((cold, noinline)) const struct run_state *guest_fault(struc
 	/* The host reports page faults as SEGV or BUS with an address; only those may be the mm's to repair. */
 	if ((ev->signo == SIGSEGV || ev->signo == SIGBUS) && ev->trapno == 14 && mm_fault(t->mm, ev->addr, ev->err, &code))
 		return &run_app;
+	if (unlikely(t->trace_calls) && ev->signo == SIGTRAP && ev->trapno == 1 && ptrace_watch_step(t, &code))
+		return &run_app;
 	siginfo_k info = { .si_signo = ev->signo, .si_code = code };
 	info.fault.addr = ev->addr;
 	task_force_signal(t, &info);

@@ -107,6 +107,24 @@ TEST(exit_events_of_the_killed)
 	CHECK_EQ(dead(p), SIGKILL);
 }
 
+TEST(attach_to_a_stopped_one)
+{
+	int st;
+	struct user_regs_struct r;
+	for (int i = 0; i < 20; i++) {
+		pid_t p = fork();
+		if (!p) {
+			raise(SIGSTOP);
+			_exit(0);
+		}
+		CHECK(waitpid(p, &st, WUNTRACED) == p);
+		CHECK(!ptrace(i & 1 ? PTRACE_SEIZE : PTRACE_ATTACH, p, 0, 0));
+		CHECK(!ptrace(PTRACE_GETREGS, p, 0, &r)); /* without a wait */
+		kill(p, SIGKILL);
+		CHECK_EQ(dead(p), SIGKILL);
+	}
+}
+
 TEST(exit_kill)
 {
 	int fds[2];
@@ -152,4 +170,66 @@ TEST(requests)
 	CHECK_EQ(dead(p), SIGKILL);
 	CHECK_ERRNO(ptrace(PTRACE_ATTACH, getpid(), 0, 0), EPERM);
 	CHECK_ERRNO(ptrace(PTRACE_ATTACH, 4194000, 0, 0), ESRCH);
+}
+
+static volatile long watched_word;
+static void __attribute__((noinline)) touched(long v)
+{
+	watched_word += v;
+}
+static long peek_dr(pid_t p, int n)
+{
+	long v = 0;
+	CHECK(!syscall(SYS_ptrace, PTRACE_PEEKUSER, p, offsetof(struct user, u_debugreg) + 8 * n, &v));
+	return v;
+}
+static long poke_dr(pid_t p, int n, long v) { return syscall(SYS_ptrace, PTRACE_POKEUSER, p, offsetof(struct user, u_debugreg) + 8 * n, v); }
+
+TEST(debug_registers)
+{
+	siginfo_t si;
+	int st;
+	pid_t p = fork();
+	if (!p) {
+		raise(SIGSTOP);
+		for (int i = 1; i <= 3; i++) {
+			touched(i);
+			getppid(); /* system calls between */
+		}
+		_exit(5);
+	}
+	CHECK(waitpid(p, &st, WUNTRACED) == p);
+	CHECK(!ptrace(PTRACE_SEIZE, p, 0, 0));
+	STOPPED(p, SIGSTOP, PTRACE_EVENT_STOP);
+	if (poke_dr(p, 0, (long)&watched_word) || poke_dr(p, 7, 1 | 1 << 16 | 2 << 18))
+		SKIP("none here");
+	/* What is not allowed. */
+	CHECK(poke_dr(p, 1, (long)&watched_word + 1) == 0);
+	CHECK_ERRNO(poke_dr(p, 7, 1 | 1 << 16 | 2 << 18 | 1 << 2 | 1 << 20 | 2 << 22), EINVAL); /* not aligned */
+	CHECK_ERRNO(poke_dr(p, 7, 1 | 2 << 16), EINVAL); /* ports */
+	CHECK_ERRNO(poke_dr(p, 7, 1 | 3 << 18), EINVAL); /* to execute four bytes */
+	CHECK_ERRNO(poke_dr(p, 0, -1), EINVAL);
+	kill(p, SIGCONT);
+	for (int hits = 0; hits < 2;) {
+		CHECK(!ptrace(PTRACE_CONT, p, 0, 0));
+		CHECK(waitpid(p, &st, 0) == p && WIFSTOPPED(st));
+		if (WSTOPSIG(st) != SIGTRAP || st >> 16)
+			continue;
+		CHECK(!ptrace(PTRACE_GETSIGINFO, p, 0, &si) && si.si_code == TRAP_HWBKPT);
+		hits++;
+		CHECK_EQ(peek_dr(p, 6) & 15, 1);
+		CHECK_EQ(ptrace(PTRACE_PEEKDATA, p, &watched_word, 0), hits * (hits + 1) / 2);
+		CHECK(!poke_dr(p, 6, 0));
+	}
+	/* A breakpoint at an instruction: before it is executed. */
+	CHECK(!poke_dr(p, 7, 0) && !poke_dr(p, 0, (long)touched) && !poke_dr(p, 7, 1));
+	CHECK(!ptrace(PTRACE_CONT, p, 0, 0));
+	STOPPED(p, SIGTRAP, 0);
+	struct user_regs_struct r;
+	CHECK(!ptrace(PTRACE_GETREGS, p, 0, &r));
+	CHECK_EQ(r.rip, (uintptr_t)touched);
+	CHECK_EQ(r.rdi, 3);
+	CHECK(!ptrace(PTRACE_CONT, p, 0, 0));
+	CHECK(waitpid(p, &st, 0) == p);
+	CHECK(WIFEXITED(st) && WEXITSTATUS(st) == 5);
 }
