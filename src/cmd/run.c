@@ -22,7 +22,7 @@
 extern char **environ;
 
 enum { OPT_ROOTFS = 256, OPT_BIND, OPT_ENV, OPT_CLEAR_ENV, OPT_CWD, OPT_USER, OPT_HOSTNAME, OPT_NETWORK, OPT_MEMORY, OPT_PIDS, OPT_STRACE, OPT_LOG,
-       OPT_NO_PATCH, OPT_HELP };
+       OPT_NO_PATCH, OPT_INIT, OPT_HELP };
 static const struct { const char *name; int key, has_arg; const char *arg, *help; } options[] = {
 	{ "rootfs", OPT_ROOTFS, required_argument, "DIR", "read-only lower tree of the root file system (default: the host's /); writes stay in memory" },
 	{ "bind", OPT_BIND, required_argument, "SRC:DST[:ro]", "show the host's directory or file SRC at DST" },
@@ -34,6 +34,7 @@ static const struct { const char *name; int key, has_arg; const char *arg, *help
 	{ "network", OPT_NETWORK, required_argument, "none|host", "none: loopback only (default)" },
 	{ "memory", OPT_MEMORY, required_argument, "SIZE", "bound on the guest's memory: bytes, or with k, m, g" },
 	{ "pids", OPT_PIDS, required_argument, "N", "bound on the number of tasks" },
+	{ "init", OPT_INIT, no_argument, NULL, "CMD is process 2, as below an init, instead of process 1" },
 	{ "strace", OPT_STRACE, optional_argument, "FILE", "trace system calls (default: to standard error)" },
 	{ "log", OPT_LOG, required_argument, "LEVEL", "error, warn (default), info or debug" },
 	{ "no-patch", OPT_NO_PATCH, no_argument, NULL, "leave the guest's system call instructions as they are" },
@@ -73,7 +74,7 @@ struct run {
 	const char *cwd;
 	uint32_t uid, gid, *groups;
 	unsigned ngroups;
-	bool user_given, cwd_given;
+	bool user_given, cwd_given, second;
 	uint64_t ignored;
 	unsigned umask, closed_fds;
 };
@@ -204,6 +205,7 @@ static void parse(struct run *r, int key, char *arg)
 			}
 		wrong("--log %s: error, warn, info or debug is wanted", arg);
 		break;
+	case OPT_INIT: r->second = true; break;
 	case OPT_NO_PATCH: o->no_patch = true; break;
 	case OPT_HELP:
 		help();
@@ -301,7 +303,7 @@ static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGU
 /* Creates and starts CMD. 0, or the exit status with the reason said. */
 static int start(struct run *r, struct ctl_client *c)
 {
-	struct ctl_process p = { .flags = CTL_PROCESS_INIT | (r->cwd_given ? 0 : CTL_PROCESS_CWD_OPTIONAL) | (r->o.tty ? CTL_PROCESS_TTY : 0),
+	struct ctl_process p = { .flags = CTL_PROCESS_INIT | (r->second ? CTL_PROCESS_SECOND : 0) | (r->cwd_given ? 0 : CTL_PROCESS_CWD_OPTIONAL) | (r->o.tty ? CTL_PROCESS_TTY : 0),
 				 .uid = r->uid, .gid = r->gid, .umask = r->umask, .ignored = r->ignored, .envc = r->nenv, .ngroups = r->ngroups };
 	struct ctl_fd map[3];
 	struct ctl_buf b = { 0 };

@@ -51,7 +51,8 @@ enum ctl_scope { CTL_SCOPE_PROCESS, CTL_SCOPE_GROUP, CTL_SCOPE_SESSION, CTL_SCOP
 
 /* CTL_CREATE. Behind it: groups (u32), limits, descriptors, then strings: argv, environment, cwd; each ends with a NUL. The first descriptor is
  * the exit pipe's writing end, which is closed when the process has ended. */
-enum { CTL_PROCESS_INIT = 1, CTL_PROCESS_CWD_OPTIONAL = 2, CTL_PROCESS_TTY = 4 /* its descriptor 0 is to become its controlling terminal */ };
+enum { CTL_PROCESS_INIT = 1, CTL_PROCESS_CWD_OPTIONAL = 2, CTL_PROCESS_TTY = 4 /* its descriptor 0 is to become its controlling terminal */,
+       CTL_PROCESS_SECOND = 8 /* with INIT: process 2, as below an init that only reaps */ };
 struct ctl_process {
 	uint32_t flags, uid, gid, umask;
 	uint64_t ignored; /* signals: bit 0 is signal 1 */

@@ -108,7 +108,7 @@ static int first_context(struct kernel *k, struct task *t, const struct process_
 }
 
 /* Its place and number in the root namespace. */
-static int first_number_locked(struct kernel *k, struct task *t, bool init)
+static int first_number_locked(struct kernel *k, struct task *t, bool init, bool second)
 {
 	struct pid_namespace *ns = k->tasks.root;
 	if (init && ns->last)
@@ -117,7 +117,7 @@ static int first_number_locked(struct kernel *k, struct task *t, bool init)
 		return -EAGAIN;
 	if (ns->dying)
 		return -ESRCH;
-	if (!init && !ns->last)
+	if ((!init || second) && !ns->last)
 		ns->last = 1;
 	int r = pid_alloc_locked(ns, NULL, 0, &t->pid);
 	if (r)
@@ -186,7 +186,7 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 	r = t->fiber ? 0 : -EAGAIN;
 	mutex_lock(&k->tasks.lock);
 	if (!r)
-		r = first_number_locked(k, t, o->init);
+		r = first_number_locked(k, t, o->init, o->second);
 	if (r) {
 		mutex_unlock(&k->tasks.lock);
 		return unstart(t, r);

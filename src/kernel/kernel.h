@@ -99,6 +99,7 @@ struct process_options { /* kernel_create_process: strings and vectors are copie
 	struct mount_namespace *mnt_ns; /* borrowed */
 	bool foreground_tty;	       /* make fd 0's tty its controlling terminal */
 	bool init;		       /* process 1: with it the others end. It has to be the first. Without, numbers begin at 2 and nobody is init */
+	bool second;		       /* with init: process 2, whose parent, process 1, there is only as a number */
 	bool immune;		       /* as every other init: no signal without a handler, and it reaps orphans. Else it is as under a shell */
 	uint64_t ignored;	       /* signals that it ignores from the start: bit 0 is signal 1 */
 	uint32_t umask;

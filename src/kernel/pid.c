@@ -188,8 +188,8 @@ int task_ppid(struct task *t, struct pid_namespace *ns)
 {
 	guard(mutex)(&t->kernel->tasks.lock);
 	struct task *leader = t->tg->leader;
-	if (leader && !leader->parent && !leader->tg->is_init && ns->level == 0)
-		return 1; /* an orphan without a reaper: see find_reaper() */
+	if (leader && !leader->parent && pid_nr(leader->tg->pid, ns) != 1 && ns->level == 0)
+		return 1; /* an orphan without a reaper: see find_reaper(); or the program itself */
 	return leader && leader->parent ? pid_nr(leader->parent->tg->pid, ns) : 0;
 }
 

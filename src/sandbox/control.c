@@ -250,7 +250,7 @@ static int create_from(struct control *c, struct spec *s, const struct ctl_msg *
 	const char *cmd = s->argv[0], *cwd = s->cwd;
 	struct process_options o = {
 		.argv = s->argv, .envv = s->envv, .cred = cred, .mnt_ns = c->ns, .foreground_tty = s->p.flags & CTL_PROCESS_TTY && c->tty,
-		.init = s->p.flags & CTL_PROCESS_INIT, .ignored = s->p.ignored, .umask = s->p.umask & 0777, .watch = watch,
+		.init = s->p.flags & CTL_PROCESS_INIT, .second = s->p.flags & CTL_PROCESS_SECOND, .ignored = s->p.ignored, .umask = s->p.umask & 0777, .watch = watch,
 	};
 	char *found = NULL;
 	struct path p;

@@ -21,6 +21,11 @@ out=$(cd "$tmp" && "$BAILEY" run -- pwd)
 run 0 '1000 1001 1001' --user 1000:1001 -- sh -c 'echo $(id -u) $(id -g) $(id -G)'
 run 0 '77 77' --user 77 -- sh -c 'echo $(id -u) $(id -g)'
 run 1 '*Permission denied*' --user 1000 -- sh -c 'cat /etc/shadow || exit 1'
+# --init
+run 0 '1 0' -- sh -c 'echo $$ $PPID'
+run 0 'got 2 1' --init -- sh -c 'trap "printf \"got \"" TERM; kill -TERM -$$; echo $$ $PPID'
+run 143 '' --init -- sh -c 'kill -TERM -$$; sleep 5'
+run 0 1 --init -- sh -c '(sh -c "sleep 0.2; exec sh -c \"echo \\\$PPID\"" &); sleep 0.6'
 # --hostname
 run 0 bailey -- hostname
 run 0 box --hostname box -- hostname
