@@ -652,7 +652,7 @@ static void reset_task(struct task *t, struct exec_state *e)
 	t->clear_child_tid = 0;
 	t->robust_list = 0;
 	t->did_exec = true;
-	t->mm_shared = t->actions_lent = false;
+	t->mm_shared = t->actions_lent = t->ids_lent = false;
 	t->syscall_nr = -1;
 	t->have_restart_mask = false;
 }

@@ -135,6 +135,7 @@ void task_recall_actions(struct task *t); /* before anybody else can, or when th
 void task_take_lent(struct task *t);   /* what it answered since: actions and mask */
 /* As long as nobody watches its calls the stub keeps the signal mask, and answers rt_sigprocmask and rt_sigreturn by itself. */
 void task_lend_mask(struct task *t);	  /* or recall it, if somebody does */
+void task_lend_ids(struct task *t);	  /* and the mask; in a call that asks for one */
 void task_recall_mask(struct task *t);
 void task_recall_mask_locked(struct task *t);
 void task_mask_asks_locked(struct task *t); /* any fiber, signal lock: it shall come with its next change */

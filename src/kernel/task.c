@@ -155,10 +155,30 @@ void task_set_cred(struct task *t, struct cred *c)
 	mutex_lock(&t->lock);
 	t->cred = c;
 	mutex_unlock(&t->lock);
+	if (t->ids_lent && t->thread)
+		pl_ids_recall(t->thread);
+	t->ids_lent = false;
 	mutex_unlock(&t->kernel->tasks.lock);
 	if (t->fiber && t->fiber == fiber_self())
 		fiber_context()->cred = c;
 	cred_put(old);
+}
+
+/* In a namespace below the root one a mapping may still be written. */
+void task_lend_ids(struct task *t)
+{
+	struct user_namespace *ns = t->kernel->root_user_ns;
+	uint32_t ids[PL_NIDS] = {
+		[PL_ID_PID] = t->tg->pid->numbers[t->tg->pid->level].nr, [PL_ID_TID] = t->pid->numbers[t->pid->level].nr,
+		[PL_ID_UID] = from_kuid(ns, t->cred->uid), [PL_ID_EUID] = from_kuid(ns, t->cred->euid),
+		[PL_ID_GID] = from_kgid(ns, t->cred->gid), [PL_ID_EGID] = from_kgid(ns, t->cred->egid),
+	};
+
+	task_lend_mask(t);
+	if (t->ids_lent || t->cred->user_ns != ns)
+		return;
+	t->ids_lent = true;
+	pl_ids_lend(t->thread, ids);
 }
 
 bool task_may_access(struct task *t, struct task *o)

@@ -48,6 +48,7 @@ struct task {
 	struct restart_block restart;
 	uaddr_t clear_child_tid, robust_list;
 	bool actions_lent;		/* to the stub, which answers rt_sigaction; own fiber */
+	bool ids_lent;			/* the stub knows them, and answers getpid and the like while the mask is lent */
 	bool mm_shared;			/* by a clone since exec: others may wait for clear_child_tid */
 	struct { uaddr_t addr; uint32_t len, sig; } rseq;
 	struct { uint64_t trapno, err, cr2; } fault; /* of the last fault: sigcontext shows it */

@@ -197,6 +197,10 @@ uint64_t pl_actions_take(struct pl_thread *t, struct pl_action a[64]); /* which 
  * is the guest's word. sas: the alternate stack, as of which rt_sigreturn needs nobody; set before the mask is lent. */
 void pl_mask_lend(struct pl_thread *t, uint64_t mask, bool busy);
 void pl_mask_recall(struct pl_thread *t);
+/* What getpid and the like give: the stub answers them while the mask is lent. Own fiber. */
+enum pl_id { PL_ID_PID, PL_ID_TID, PL_ID_UID, PL_ID_EUID, PL_ID_GID, PL_ID_EGID, PL_NIDS };
+void pl_ids_lend(struct pl_thread *t, const uint32_t ids[PL_NIDS]);
+void pl_ids_recall(struct pl_thread *t);
 void pl_mask_set(struct pl_thread *t, uint64_t mask);
 void pl_mask_sas(struct pl_thread *t, uint64_t sp, uint64_t size, uint32_t flags);
 void pl_mask_busy(struct pl_thread *t, bool busy); /* any thread */

@@ -9,10 +9,22 @@
 
 static bool capable(struct task *t, int cap) { return ns_capable(t->cred, t->cred->user_ns, cap); }
 
-long sys_getuid(struct task *t, const struct syscall_args *a) { return from_kuid(t->cred->user_ns, t->cred->uid); }
-long sys_geteuid(struct task *t, const struct syscall_args *a) { return from_kuid(t->cred->user_ns, t->cred->euid); }
-long sys_getgid(struct task *t, const struct syscall_args *a) { return from_kgid(t->cred->user_ns, t->cred->gid); }
-long sys_getegid(struct task *t, const struct syscall_args *a) { return from_kgid(t->cred->user_ns, t->cred->egid); }
+static long own_uid(struct task *t, uint32_t id)
+{
+	task_lend_ids(t);
+	return from_kuid(t->cred->user_ns, id);
+}
+
+static long own_gid(struct task *t, uint32_t id)
+{
+	task_lend_ids(t);
+	return from_kgid(t->cred->user_ns, id);
+}
+
+long sys_getuid(struct task *t, const struct syscall_args *a) { return own_uid(t, t->cred->uid); }
+long sys_geteuid(struct task *t, const struct syscall_args *a) { return own_uid(t, t->cred->euid); }
+long sys_getgid(struct task *t, const struct syscall_args *a) { return own_gid(t, t->cred->gid); }
+long sys_getegid(struct task *t, const struct syscall_args *a) { return own_gid(t, t->cred->egid); }
 
 static long put_three(uaddr_t a, uaddr_t b, uaddr_t c, uint32_t x, uint32_t y, uint32_t z)
 {

@@ -119,14 +119,15 @@ long sys_getpid(struct task *t, const struct syscall_args *a)
 {
 	struct pid *p = t->tg->pid;
 	(void)a;
+	task_lend_ids(t);
 	return p->numbers[p->level].nr;
 }
 
 long sys_gettid(struct task *t, const struct syscall_args *a)
 {
-	struct pid *p = t->pid;
 	(void)a;
-	return p->numbers[p->level].nr;
+	task_lend_ids(t);
+	return task_tid(t, task_pid_ns(t));
 }
 
 long sys_getppid(struct task *t, const struct syscall_args *a)
@@ -144,5 +145,5 @@ long sys_setsid(struct task *t, const struct syscall_args *a) { (void)a; return 
 long sys_set_tid_address(struct task *t, const struct syscall_args *a)
 {
 	t->clear_child_tid = a->a[0];
-	return sys_gettid(t, a);
+	return task_tid(t, task_pid_ns(t));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include <pthread.h>
 
 TEST(fork_exit_status)
 {
@@ -193,6 +194,57 @@ TEST(ids)
 	CHECK_EQ(getuid(), geteuid());
 	pid_t me = getpid();
 	int st = CHILD_STATUS(_exit(getppid() == me ? 0 : 1));
+	CHECK_EQ(st, 0);
+}
+
+/* Often: after some time nobody may have to be asked. */
+static int same_ids(long pid, long tid, long uid, long euid, long gid, long egid)
+{
+	for (int i = 0; i < 50; i++)
+		if (syscall(SYS_getpid) != pid || syscall(SYS_gettid) != tid || getuid() != uid || geteuid() != euid || getgid() != gid ||
+		    getegid() != egid)
+			return 0;
+	return 1;
+}
+
+static void *ids_of_thread(void *arg)
+{
+	long *leader = arg, tid = syscall(SYS_gettid);
+
+	if (tid == *leader || !same_ids(*leader, tid, 11, 12, 21, 22))
+		*leader = -1;
+	syscall(SYS_setresuid, -1, 11, -1); /* this thread's only */
+	if (!same_ids(*leader, tid, 11, 11, 21, 22))
+		*leader = -1;
+	return NULL;
+}
+
+static void ids_change(pid_t parent)
+{
+	long pid = syscall(SYS_getpid);
+	pthread_t t;
+	int st;
+
+	if (pid == parent || !same_ids(pid, pid, 0, 0, 0, 0) || setresgid(21, 22, 23) || !same_ids(pid, pid, 0, 0, 21, 22) || setresuid(11, 12, 11) ||
+	    !same_ids(pid, pid, 11, 12, 21, 22))
+		_exit(1);
+	if (pthread_create(&t, NULL, ids_of_thread, &pid) || pthread_join(t, NULL) || pid < 0)
+		_exit(2);
+	if (!same_ids(pid, pid, 11, 12, 21, 22))
+		_exit(3);
+	pid_t c = fork();
+	if (!c)
+		_exit(syscall(SYS_getpid) != pid && same_ids(syscall(SYS_getpid), syscall(SYS_getpid), 11, 12, 21, 22) ? 0 : 1);
+	_exit(waitpid(c, &st, 0) == c && !st && same_ids(pid, pid, 11, 12, 21, 22) ? 0 : 4);
+}
+
+TEST(ids_asked_often)
+{
+	pid_t me = getpid();
+	CHECK(same_ids(me, me, getuid(), geteuid(), getgid(), getegid()));
+	if (getuid())
+		SKIP("needs root");
+	int st = CHILD_STATUS(ids_change(me));
 	CHECK_EQ(st, 0);
 }
 

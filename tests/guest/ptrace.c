@@ -270,6 +270,31 @@ TEST(events)
 	CHECK_EQ(exits, 3);
 }
 
+static void pids(void)
+{
+	while (syscall(SYS_getpid) > 0)
+		;
+}
+
+TEST(ids_asked_often_before)
+{
+	pid_t p = spawn(pids);
+	struct user_regs_struct r;
+
+	usleep(20000);
+	CHECK(!pt(PTRACE_ATTACH, p, 0, 0));
+	CHECK_EQ(wait_for(p), SIGSTOP << 8 | 0x7f);
+	CHECK(!pt(PTRACE_SETOPTIONS, p, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD));
+	for (int i = 0; i < 10; i++) {
+		CHECK(!pt(PTRACE_SYSCALL, p, 0, 0));
+		CHECK_EQ(wait_for(p), (SIGTRAP | 0x80) << 8 | 0x7f);
+		CHECK(!pt(PTRACE_GETREGS, p, 0, (unsigned long)&r));
+		CHECK_EQ(r.orig_rax, SYS_getpid);
+	}
+	CHECK(!kill(p, SIGKILL));
+	CHECK_EQ(wait_for(p), SIGKILL);
+}
+
 TEST(exec_trap)
 {
 	pid_t p = fork();

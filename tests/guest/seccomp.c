@@ -52,6 +52,31 @@ TEST(ret_errno)
 	CHECK(waitpid(p, &st, 0) == p && st == 0);
 }
 
+TEST(ids_asked_often_before)
+{
+	for (int i = 0; i < 100; i++)
+		CHECK(syscall(SYS_getpid) > 0);
+	CHECK(!on(0, SYS_getpid, SECCOMP_RET_ERRNO | ENOTNAM));
+	for (int i = 0; i < 100; i++)
+		CHECK_ERRNO(syscall(SYS_getpid), ENOTNAM);
+}
+
+static void *ids_forever(void *arg)
+{
+	while (syscall(SYS_getpid) > 0)
+		;
+	return arg;
+}
+
+TEST(ids_asked_often_by_a_thread)
+{
+	pthread_t t;
+	CHECK(!pthread_create(&t, NULL, ids_forever, NULL));
+	usleep(20000);
+	CHECK(!on(SECCOMP_FILTER_FLAG_TSYNC, SYS_getpid, SECCOMP_RET_ERRNO | ENOTNAM));
+	CHECK(!pthread_join(t, NULL));
+}
+
 TEST(arguments)
 {
 	struct sock_filter f[] = {

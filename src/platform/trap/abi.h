@@ -155,6 +155,7 @@ struct slot_order {
 };
 
 #define SLOT_MAX_COPIES 8
+#define SLOT_NIDS 6
 #define SLOT_INLINE 24 /* so many bytes travel in the line itself */
 #define SLOT_COPY_WINDOW 0xfffffff0U
 #define SLOT_COPY1_AT 40 /* in buf; with SLOT_INLINE, the start of a cache line */
@@ -219,7 +220,9 @@ struct slot {
 
 	struct slot_copy copies[SLOT_MAX_COPIES]; /* 0x240 */
 	struct slot_sig sig; /* 0x2c0 */
-	uint64_t pad7[32];
+	uint32_t ids_valid;	 /* 0x300: and while the mask is lent, the stub answers what asks for one */
+	uint32_t ids[SLOT_NIDS]; /* enum pl_id */
+	uint32_t pad7[57];
 	struct slot_order orders[SLOT_MAX_ORDERS]; /* 0x400 */
 	uint16_t wait[512]; /* the stub's own: what is known of the answer to a call, by number: see handoff() */
 	uint8_t buf[SLOT_BUF_SIZE];
@@ -250,7 +253,8 @@ _Static_assert(sizeof(struct slot) == STUB_SLOT_SIZE, "");
 #define KPAGE_NR_PREFETCH 512
 struct kpage_prefetch {
 	uint8_t kind, arg, len_arg, nargs;
-	uint16_t size, pad2;
+	uint16_t size;
+	uint8_t id, pad2; /* id: 1 + the one that the call asks for */
 };
 #define PREFETCH_INLINE(nargs) ((nargs) > 3 ? (nargs) : 3)
 struct kpage {

@@ -522,6 +522,15 @@ void pl_mask_lend(struct pl_thread *t, uint64_t mask, bool busy)
 	__atomic_store_n(&s->mask_lent, 1, __ATOMIC_RELEASE);
 }
 
+void pl_ids_lend(struct pl_thread *t, const uint32_t ids[PL_NIDS])
+{
+	_Static_assert(PL_NIDS == SLOT_NIDS, "");
+	memcpy(t->slot->ids, ids, sizeof(t->slot->ids));
+	__atomic_store_n(&t->slot->ids_valid, 1, __ATOMIC_RELEASE);
+}
+
+void pl_ids_recall(struct pl_thread *t) { WRITE_ONCE(t->slot->ids_valid, 0); }
+
 void pl_mask_recall(struct pl_thread *t) { WRITE_ONCE(t->slot->sig.mask_lent, 0); }
 void pl_mask_busy(struct pl_thread *t, bool busy) { __atomic_store_n(&t->slot->sig.busy, busy, __ATOMIC_SEQ_CST); }
 void pl_mask_set(struct pl_thread *t, uint64_t mask) { WRITE_ONCE(t->slot->sig.mask, mask); }

@@ -393,7 +393,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		seen = c->cpu_seen;
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;
-		c->slot->actions_valid = c->slot->news = c->slot->sig.mask_lent = 0;
+		c->slot->actions_valid = c->slot->news = c->slot->sig.mask_lent = c->slot->ids_valid = 0;
 		uint64_t nid = c->nid;
 
 		if (nid)

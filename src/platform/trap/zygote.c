@@ -341,6 +341,17 @@ static void xstate_probe(struct platform *p)
 
 static void on_sigchld(int sig) {}
 
+static void set_ids(struct platform *p)
+{
+	static const uint16_t nr[PL_NIDS] = {
+		[PL_ID_PID] = SYS_getpid, [PL_ID_TID] = SYS_gettid, [PL_ID_UID] = SYS_getuid,
+		[PL_ID_EUID] = SYS_geteuid, [PL_ID_GID] = SYS_getgid, [PL_ID_EGID] = SYS_getegid,
+	};
+
+	for (int i = 0; i < PL_NIDS; i++)
+		p->kpage->prefetch[nr[i]][0].id = i + 1;
+}
+
 int platform_create(const struct platform_options *o, struct platform **out)
 {
 	struct platform *p = new(struct platform);
@@ -383,6 +394,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->kpage->spin = p->ncpu > 1 ? 4000 : 0;
 	p->kpage->fsgsbase = p->fsgsbase;
 	p->kpage->xfeatures = p->xfeatures;
+	set_ids(p);
 	p->kpage->xsave_size = p->xsave_size;
 	*(uint16_t *)(void *)p->kpage->init_fp = 0x37f;
 	*(uint32_t *)(void *)(p->kpage->init_fp + 24) = 0x1f80;

@@ -625,11 +625,17 @@ static __attribute__((noinline)) bool own_sigprocmask(struct slot *s)
 
 void stub_patched(struct slot *s)
 {
+	uint64_t nr = s->regs.rax;
+
 	s->fp = 0;
 	s->flags_live = 0;
 	s->regs.r11 = s->regs.eflags = 0x246;
 	s->regs.cs = 0x33;
 	s->regs.ss = 0x2b;
+	if (nr < KPAGE_NR_PREFETCH && unlikely(KPAGE->prefetch[nr][0].id) && s->sig.mask_lent && s->ids_valid) {
+		s->regs.rax = s->ids[(KPAGE->prefetch[nr][0].id - 1) % SLOT_NIDS];
+		return resume(s, 0);
+	}
 	if (s->regs.rax == __NR_rt_sigaction && own_action(s))
 		return resume(s, 0);
 	if (s->regs.rax == __NR_rt_sigprocmask && own_sigprocmask(s))
