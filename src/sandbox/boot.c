@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/sysinfo.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -89,6 +90,21 @@ static void make_target(const char *target, bool dir)
 	free(p);
 }
 
+#define NAME_BYTES 1250 /* a name of a host tree in the kernel process, with its inodes */
+#define NAMES_MIN 8192
+#define NAMES_MAX 131072
+
+/* How many names of a host tree are kept that nobody uses: programs that walk trees come again. At most a 64th of the memory. */
+static unsigned names_kept(const struct kernel *k)
+{
+	struct sysinfo si;
+	uint64_t bytes = sysinfo(&si) ? 0 : (uint64_t)si.totalram * si.mem_unit;
+
+	if (k->memory_limit)
+		bytes = MIN(bytes, k->memory_limit);
+	return MAX((uint64_t)NAMES_MIN, MIN((uint64_t)NAMES_MAX, bytes / 64 / NAME_BYTES));
+}
+
 static int mount_bind(struct kernel *k, const struct sandbox_bind *b)
 {
 	static const char *const aside = "/.bailey-bind"; /* where a tree is while one file of it is bound */
@@ -98,6 +114,7 @@ static int mount_bind(struct kernel *k, const struct sandbox_bind *b)
 
 	if (r)
 		return r;
+	sb->dentry_limit = names_kept(k);
 	make_target(b->target, !b->file);
 	if (b->file)
 		vfs_mkdir(AT_FDCWD_, aside, 0700);
@@ -180,6 +197,7 @@ static int setup_root(struct sandbox *s)
 		return fail(o, EXIT_BAILEY, "mounting the root file system: %s", strerror(-r)), r;
 	super_put(lower);
 	super_put(upper);
+	root->dentry_limit = names_kept(k);
 	s->ns = k->root_mnt_ns = mount_ns_create(root, 0);
 	super_put(root);
 

@@ -43,7 +43,7 @@ void dcache_init(struct super_block *sb)
 
 static void rehash(struct dcache *dc)
 {
-	unsigned mask = dc->mask * 2 + 1;
+	unsigned mask = dc->mask * 4 + 3;
 	struct dentry_bucket *b = xcalloc(mask + 1, sizeof(*b));
 	unsigned oldmask = dc->mask;
 
@@ -63,7 +63,7 @@ static void hash_locked(struct dcache *dc, struct dentry *d)
 		return;
 	LIST_INSERT_HEAD(&dc->buckets[bucket_of(dc, d->parent, d->hash)], d, hash_link);
 	d->hashed = true;
-	if (++dc->nhashed > dc->mask && dc->mask < (1u << 20) - 1)
+	if (++dc->nhashed * 2 > dc->mask && dc->mask < (1u << 20) - 1)
 		rehash(dc);
 }
 

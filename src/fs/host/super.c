@@ -297,7 +297,7 @@ static void hash_grow(struct host_fs *fs)
 	unsigned old = fs->nbuckets;
 	__typeof__(fs->buckets) b = fs->buckets;
 
-	fs->nbuckets = old ? old * 2 : 256;
+	fs->nbuckets = old ? old * 4 : 256;
 	fs->buckets = xcalloc(fs->nbuckets, sizeof(*fs->buckets));
 	for (unsigned i = 0; i < old; i++) {
 		struct host_inode *hi;
@@ -369,7 +369,7 @@ static struct inode *host_iget(struct super_block *sb, struct host_inode *dir, c
 		hi->parent = dir;
 		hi->name = xstrdup(name);
 	}
-	if (++fs->ninodes > fs->nbuckets * 2)
+	if (++fs->ninodes * 2 > fs->nbuckets) /* each step of a chain is a cache miss */
 		hash_grow(fs);
 	LIST_INSERT_HEAD(&fs->buckets[hash_of(fs, hi->dev, hi->hino)], hi, hash);
 	hi->hashed = true;

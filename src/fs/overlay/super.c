@@ -38,7 +38,7 @@ static void hash_grow(struct ovl_fs *fs)
 	unsigned old = fs->nbuckets;
 	__typeof__(fs->buckets) b = fs->buckets;
 
-	fs->nbuckets = old ? old * 2 : 256;
+	fs->nbuckets = old ? old * 4 : 256;
 	fs->buckets = xcalloc(fs->nbuckets, sizeof(*fs->buckets));
 	for (unsigned i = 0; i < old; i++) {
 		struct ovl_inode *oi;
@@ -108,7 +108,7 @@ struct inode *ovl_iget(struct ovl_fs *fs, struct inode *lower, uint64_t parent_i
 			inode_put(i); /* puts lower */
 			return o2->inode;
 		}
-	if (++fs->ninodes > fs->nbuckets * 2)
+	if (++fs->ninodes * 2 > fs->nbuckets) /* each step of a chain is a cache miss */
 		hash_grow(fs);
 	LIST_INSERT_HEAD(&fs->buckets[hash_of(fs, lower)], oi, hash);
 	oi->hashed = true;
