@@ -18,6 +18,18 @@ run '137' '*out of memory*' --memory 100m -- sh -c 'exec dd if=/dev/zero of=/dev
 run '137' '*out of memory*' --memory 100m -- /usr/bin/python3 -c '
 for i in range(2000):
     open("/tmp/f%d" % i, "wb").write(bytes(500000))'
+# What fills the kernel's own heap counts too: here data in sockets.
+run 137 '*out of memory*' --memory 40m -- /usr/bin/python3 -c '
+import socket
+keep = []
+for i in range(400):
+    a, b = socket.socketpair()
+    a.setblocking(False)
+    keep.append((a, b))
+    try:
+        while True: a.send(bytes(65536))
+    except BlockingIOError: pass
+print("filled")'
 # Pages that forked processes share count once.
 run 0 done --memory 200m -- /usr/bin/python3 -c '
 import os, time
