@@ -498,31 +498,46 @@ static bool polling_pays(struct platform *p, const struct pl_thread *t)
 	return p->hot >= p->hot_needed || (t->streak >= p->streak_needed && p->nactive < p->ncpu);
 }
 
-/* t's call blocks. The last stub in polling mode goes on spinning for its answer, or until another one wants its CPU, which thus does
- * not fall idle: to wake a thread on an idle CPU costs more than anything else here. */
+void linger_end(struct pl_thread *t)
+{
+	struct platform *p = t->p;
+
+	for (uint32_t i = 0; t->lingers && i < p->nlingering; i++)
+		if (p->lingering[i] == t)
+			p->lingering[i] = p->lingering[--p->nlingering];
+	t->lingers = false;
+}
+
+/* t's call blocks. In polling mode a stub that has a CPU for itself goes on spinning for its answer, or until another one wants that CPU,
+ * which thus does not fall idle: to wake a thread on an idle CPU costs more than anything else here. */
 void pl_thread_will_block(struct pl_thread *t)
 {
 	struct platform *p = t->p;
 
 	t->streak = t->nsnap = 0;
-	if (t->nid || t->dozing)
+	if (t->nid || t->dozing || t->lingers)
 		return;
 	plock(p);
-	if (p->nawake == 1 && t->awake && !p->many_workers && atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
-		p->lingering = t;
-	else
+	if (p->nawake < p->ncpu && t->awake && p->nlingering < MAX_LINGERING && !p->many_workers &&
+	    atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
+		t->lingers = true;
+		p->lingering[p->nlingering++] = t;
+	} else {
 		tell_to_sleep(t);
+	}
 	punlock(p);
 }
 
-/* next is about to be answered. */
-static void stop_lingering(struct platform *p, struct pl_thread *next)
+/* A sleeping stub is about to be woken: it needs a CPU. */
+static void stop_lingering(struct platform *p)
 {
-	struct pl_thread *t = p->lingering;
+	while (p->nlingering && p->nawake >= p->ncpu - 1) {
+		struct pl_thread *t = p->lingering[0];
 
-	p->lingering = NULL;
-	if (t != next && !t->nid)
-		tell_to_sleep(t);
+		linger_end(t);
+		if (!t->nid)
+			tell_to_sleep(t);
+	}
 }
 
 /* The stub, asleep in a notification, gets the descriptors that its orders map from. It wakes for each, but for the last one, which goes with
@@ -582,8 +597,8 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 			enter_polling(p);
 	} else {
 		/* If no other stub is awake, a sleeping one's CPU is likely to be idle, and to wake it there costs ten times what waking it
-		 * here does. Else it stands in that CPU's queue until the other one sleeps. */
-		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || p->nawake < p->ncpu - 1)) || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
+		 * here does. Else, with two CPUs, it stands in that CPU's queue until the other one sleeps. */
+		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || !p->nawake)) || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
 			punlock(p);
 			leave_polling(p);
 			plock(p);
@@ -591,8 +606,10 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 			place(t);
 		}
 	}
-	if (unlikely(p->lingering))
-		stop_lingering(p, t);
+	if (unlikely(t->lingers))
+		linger_end(t);
+	if (!t->awake)
+		stop_lingering(p);
 	set_awake(t, true);
 	atomic_store(&t->phase, PH_GUEST);
 	/* In one go: a stub that spins on the line takes it back between two stores that are far apart. */
@@ -631,7 +648,7 @@ bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
 	struct slot_line *l = &t->slot->line;
 
 	if (p->many_workers || atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake ||
-	    !t->placed || p->lingering || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
+	    !t->placed || t->lingers || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
 		return false;
 	t->warm = ans & ANS_COPY1 && t->copies[0].off != SLOT_COPY_WINDOW && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
 	active_add_locked(t);

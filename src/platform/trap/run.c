@@ -47,8 +47,7 @@ int want_nid(struct pl_thread *t)
 	if (t->nid)
 		return 0;
 	plock(t->p);
-	if (t->p->lingering == t)
-		t->p->lingering = NULL;
+	linger_end(t);
 	tell_to_sleep(t);
 	wake_dozing(t);
 	punlock(t->p);

@@ -176,8 +176,7 @@ static void thread_free(struct pl_thread *t)
 		p->active[t->active_at - 1]->active_at = t->active_at;
 		p->nactive--;
 	}
-	if (p->lingering == t)
-		p->lingering = NULL;
+	linger_end(t);
 	set_awake(t, false);
 	record_free_locked(t);
 	last = --s->nthreads == 0;

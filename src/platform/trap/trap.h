@@ -25,6 +25,7 @@
 
 #define MAX_WORKERS 64
 #define SPACE_HASH 1024
+#define MAX_LINGERING 8
 #define POOL_MAX 2
 #define IDLE_MAX 16 /* per space */
 #define STREAK 16 /* calls of a thread in a row without blocking before a worker polls */
@@ -59,6 +60,7 @@ struct pl_thread {
 	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
 	ktime_t cpu_seen;     /* what the host said last, all lives; 0: not known. Own fiber */
 
+	bool lingers;	      /* in platform.lingering */
 	bool awake;	      /* counted in platform.nawake */
 	bool parked;	      /* told to sleep, and its notification has not come yet */
 	bool placed;	      /* its host thread is kept off the poller's CPU; platform.lock */
@@ -169,7 +171,8 @@ struct platform {
 	pid_t poller; /* host thread that is pinned to a CPU, while polling */
 	int poll_cpu;
 	uint32_t nawake;	/* stubs that do not sleep; lock */
-	struct pl_thread *lingering; /* blocked, but its stub spins on; one worker only */
+	struct pl_thread *lingering[MAX_LINGERING]; /* blocked, but their stubs spin on; one worker only */
+	uint32_t nlingering;
 	/* the rate of events: windows of RATE_EVENTS */
 	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
 	ktime_t rate_since;
@@ -235,6 +238,7 @@ int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline)
 /* sleepers.c */
 void sleeps_in(struct pl_thread *t, uint64_t nid);
 void sleeps_no_more(struct pl_thread *t);
+void linger_end(struct pl_thread *t);
 void wake_dozing(struct pl_thread *t);
 int notif_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags);
 
