@@ -49,7 +49,8 @@ static int read_phdrs(struct file *f, const char head[256], struct elf_image *im
 {
 	Elf64_Ehdr eh;
 	memcpy(&eh, head, sizeof(eh));
-	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) || eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 ||
+	/* Of the class Linux takes no notice. */
+	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) || eh.e_machine != EM_X86_64 ||
 	    (eh.e_type != ET_EXEC && eh.e_type != ET_DYN) || !f->ops->mmap)
 		return bad;
 	if (eh.e_phentsize != sizeof(Elf64_Phdr) || eh.e_phnum < 1 || eh.e_phnum > 65536 / sizeof(Elf64_Phdr))
@@ -68,7 +69,7 @@ static int read_phdrs(struct file *f, const char head[256], struct elf_image *im
 	if (n != (ssize_t)size) {
 		free(img->phdrs);
 		img->phdrs = NULL;
-		return n < 0 && bad != -ELIBBAD ? n : bad;
+		return bad;
 	}
 	return 0;
 }
@@ -85,8 +86,10 @@ int elf_read(struct file *f, const char head[256], bool interp, struct elf_image
 		if (ph[i].p_type == PT_GNU_STACK) {
 			*exec_stack = ph[i].p_flags & PF_X;
 		} else if (ph[i].p_type == PT_INTERP && !*interp_name) {
-			if (ph[i].p_filesz > PATH_MAX || ph[i].p_filesz < 2 || ph[i].p_offset > INT64_MAX - PATH_MAX)
+			if (ph[i].p_filesz > PATH_MAX || ph[i].p_filesz < 2)
 				return -ENOEXEC;
+			if (ph[i].p_offset > INT64_MAX - ph[i].p_filesz)
+				return -EINVAL;
 			char *name = xzalloc(ph[i].p_filesz);
 			ssize_t n = kernel_read(f, name, ph[i].p_filesz, ph[i].p_offset);
 			if (n != (ssize_t)ph[i].p_filesz || name[n - 1]) {
@@ -148,10 +151,8 @@ struct loaded { uint64_t bias, phdr, end_code, start_code, start_data, end_data,
 static int map_segments(struct mm *mm, const struct elf_image *img, uint64_t bias, struct loaded *out)
 {
 	const Elf64_Phdr *ph = img->phdrs;
-	*out = (struct loaded){ .bias = bias, .start_code = UINT64_MAX };
+	*out = (struct loaded){ .bias = bias, .phdr = bias, .start_code = UINT64_MAX };
 	for (unsigned i = 0; i < img->phnum; i++) {
-		if (ph[i].p_type == PT_PHDR && !out->phdr)
-			out->phdr = ph[i].p_vaddr + bias;
 		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
 			continue;
 		int prot = (ph[i].p_flags & PF_R ? PROT_READ : 0) | (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
@@ -171,17 +172,20 @@ static int map_segments(struct mm *mm, const struct elf_image *img, uint64_t bia
 				return r;
 			/* The rest of the last page is the program's bss, not the file's bytes. */
 			if (mem_end > file_end && file_end < map_end && (prot & PROT_WRITE)) {
+				if (PAGE_DOWN(ph[i].p_offset + ph[i].p_filesz) >= img->file->inode->size)
+					return -EFAULT;
 				r = mm_fill_new(file_end, NULL, map_end - file_end);
 				if (r)
 					return r;
 			}
 		}
 		if (PAGE_UP(mem_end) > map_end) {
-			r = map_anon(mm, map_end, PAGE_UP(mem_end) - map_end, prot);
+			r = map_anon(mm, map_end, PAGE_UP(mem_end) - map_end, PROT_READ | PROT_WRITE | (prot & PROT_EXEC));
 			if (r)
 				return r;
 		}
-		if (!out->phdr && ph[i].p_offset <= img->phoff && img->phoff < ph[i].p_offset + ph[i].p_filesz)
+		/* PT_PHDR is not asked, and the last one wins. */
+		if (ph[i].p_offset <= img->phoff && img->phoff < ph[i].p_offset + ph[i].p_filesz)
 			out->phdr = img->phoff - ph[i].p_offset + va;
 		out->start_code = MIN(out->start_code, va);
 		out->start_data = MAX(out->start_data, va);

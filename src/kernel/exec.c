@@ -254,6 +254,12 @@ static int open_exec(int dfd, const char *name, int flags, struct file **out)
 	return r;
 }
 
+/* Named by a file. Without a name it is the working directory, which is no program. */
+static int open_interp(const char *name, struct file **out)
+{
+	return *name ? open_exec(AT_FDCWD_, name, 0, out) : -EACCES;
+}
+
 static void close_exec(struct file *f)
 {
 	inode_allow_write(f->inode);
@@ -282,7 +288,7 @@ static int parse_script(char *line, size_t n, char **interp, char **arg)
 	*end = 0;
 	while (*p == ' ' || *p == '\t')
 		p++;
-	if (!*p)
+	if (p == end)
 		return -ENOEXEC;
 	*interp = p;
 	while (*p && *p != ' ' && *p != '\t')
@@ -371,7 +377,7 @@ static int open_image(struct task *t, struct exec_state *e, struct file *f)
 		if (r)
 			break;
 		struct file *next;
-		r = open_exec(AT_FDCWD_, interp, 0, &next);
+		r = open_interp(interp, &next);
 		if (r)
 			break;
 		free(e->interp_name);
@@ -382,7 +388,7 @@ static int open_image(struct task *t, struct exec_state *e, struct file *f)
 	}
 	if (!r && iname) {
 		struct file *fi;
-		r = open_exec(AT_FDCWD_, iname, 0, &fi);
+		r = open_interp(iname, &fi);
 		if (!r) {
 			memset(head, 0, 257);
 			ssize_t n = kernel_read(fi, head, 256, 0);

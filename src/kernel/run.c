@@ -197,10 +197,10 @@ static const struct run_state *app(struct task *t)
 				return &run_interrupt;
 			break;
 		case PL_ORDER:
-			/* The call that queued the order has its result already: it is replaced. */
-			mm_order_failed(t->mm, ev->order_index, ev->order_error);
-			pl_set_result(t->thread, ev->order_error);
-			break;
+			if (mm_order_failed(t->mm, ev->order_index, ev->order_error))
+				break;
+			task_group_exit(t, SIGSEGV);
+			return &run_exit;
 		case PL_SHORT:
 			(void)read_again(t);
 			break;

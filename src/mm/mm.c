@@ -331,6 +331,7 @@ struct mm *mm_fork_finish(struct mm *mm, struct pl_space *child)
 		c = mm_alloc(mm->platform, child);
 		c->limits = mm->limits;
 		c->mmap_base = mm->mmap_base;
+		c->settled = true;
 		c->have_stack = mm->have_stack;
 		c->layout = mm->layout;
 		if (c->layout.exe && c->layout.exe_get)

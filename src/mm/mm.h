@@ -108,8 +108,9 @@ int64_t mm_mlock(struct mm *mm, uaddr_t addr, uint64_t len, int flags, bool lock
 int64_t mm_mlockall(struct mm *mm, int flags);
 /* A fault the host reported: true if mm repaired it (stack growth) and the guest may run on. */
 bool mm_fault(struct mm *mm, uaddr_t addr, uint64_t err, int *si_code);
-/* PL_ORDER came back: undo the VMAs that the failed order stood for. */
-void mm_order_failed(struct mm *mm, uint32_t index, int error);
+/* PL_ORDER came back: undo the VMAs that the failed order stood for, and set the result of the call, if it was one. False: it was exec's, and
+ * the new image is not complete. */
+bool mm_order_failed(struct mm *mm, uint32_t index, int error);
 
 /* exec, own fiber: fill what this thread's orders map with src (NULL: zeroes), before it runs for the first time. 0 or -EFAULT. */
 int mm_fill_new(uaddr_t dst, const void *src, size_t n);

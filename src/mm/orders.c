@@ -149,6 +149,7 @@ static int carry_out(struct mm *mm, const struct pl_order *o, unsigned n, struct
 		queued = 0;
 	}
 	mm->deferred = deferred;
+	mm->settled = mm->layout.start_stack;
 	for (unsigned i = 0; i < n; i++) {
 		if (!deferred && i == n - 1)
 			return pl_order_sync(t, &o[i]);
@@ -224,7 +225,7 @@ void mm_undo_all(struct mm *mm)
 	mm_drop_pending(mm);
 }
 
-void mm_order_failed(struct mm *mm, uint32_t index, int error)
+bool mm_order_failed(struct mm *mm, uint32_t index, int error)
 {
 	int64_t result;
 	bool call = true;
@@ -240,4 +241,5 @@ void mm_order_failed(struct mm *mm, uint32_t index, int error)
 	if (call)
 		pl_set_result(fiber_context()->thread, result);
 	mm_unlock(mm);
+	return mm->settled;
 }

@@ -100,6 +100,7 @@ struct mm {
 	struct { struct mappable *mappable; uint64_t id; } kept[PL_KEEP];
 	_Atomic unsigned nkept;
 	bool deferred;		   /* map_lock: the last mm_carry_out() deferred */
+	bool settled;		   /* own fiber: orders were given after exec's */
 	uaddr_t last_fault;	   /* map_lock: against endless repair */
 	unsigned fault_repeats;
 	_Atomic(struct file_windows *) windows; /* owned; window.c */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include <elf.h>
 #include <pthread.h>
 
 TEST(fork_exit_status)
@@ -252,4 +253,90 @@ TEST(unknown_call)
 {
 	CHECK_ERRNO(syscall(5000), ENOSYS);
 	CHECK_ERRNO(syscall(-1), ENOSYS);
+}
+
+/* ---- programs that are none ---- */
+
+static int outcome(const void *b, size_t n) /* of executing a file with these bytes: -errno or the wait status */
+{
+	char name[64];
+	int p[2], e = 0, fd, st;
+	struct rlimit none = { 0 };
+
+	sprintf(name, "/tmp/malformed.%d", getpid());
+	fd = open(name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0755);
+	CHECK(fd >= 0 && write(fd, b, n) == (ssize_t)n && !close(fd) && !pipe2(p, O_CLOEXEC));
+	pid_t c = fork();
+	if (!c) {
+		setrlimit(RLIMIT_CORE, &none);
+		execve(name, (char *[]){ "x", NULL }, (char *[]){ NULL });
+		(void)!write(p[1], &errno, sizeof e);
+		_exit(0);
+	}
+	close(p[1]);
+	(void)!read(p[0], &e, sizeof e);
+	close(p[0]);
+	CHECK(waitpid(c, &st, 0) == c && !unlink(name));
+	return e ? -e : st;
+}
+
+enum { EHDR = 0, TEXT = 64 + 56, DATA = 64 + 2 * 56, EXTRA = 64 + 3 * 56, PROGRAM_SIZE = 0x2008 };
+static void program(char *b) /* exits with 7 */
+{
+	static const unsigned char code[] = { 0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05 };
+	Elf64_Ehdr h = { .e_ident = "\177ELF\2\1\1", .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1, .e_entry = 0x401000, .e_phoff = 64,
+		.e_ehsize = 64, .e_phentsize = 56, .e_phnum = 4 };
+	Elf64_Phdr ph[4] = {
+		{ PT_LOAD, PF_R, 0, 0x400000, 0x400000, 0x140, 0x140, 4096 },
+		{ PT_LOAD, PF_R | PF_X, 0x1000, 0x401000, 0x401000, sizeof code, sizeof code, 4096 },
+		{ PT_LOAD, PF_R | PF_W, 0x2000, 0x402000, 0x402000, 8, 0x1390, 4096 },
+		{ PT_NOTE, PF_R, 0x400, 0, 0, 16, 16, 1 },
+	};
+	memset(b, 0, PROGRAM_SIZE);
+	memcpy(b, &h, sizeof h);
+	memcpy(b + 64, ph, sizeof ph);
+	memcpy(b + 0x1000, code, sizeof code);
+}
+
+TEST_TIMEOUT(exec_malformed, 60)
+{
+	static const struct { int at, size; uint64_t value; int want; } mutants[] = {
+		{ EHDR + 3, 1, 'G', -ENOEXEC }, { EHDR + 4, 1, 0, 7 << 8 }, { EHDR + 16, 2, ET_REL, -ENOEXEC }, { EHDR + 18, 2, 0, -ENOEXEC },
+		{ EHDR + 32, 8, 1UL << 63, -ENOEXEC }, { EHDR + 32, 8, PROGRAM_SIZE, -ENOEXEC }, { EHDR + 54, 2, 57, -ENOEXEC },
+		{ EHDR + 56, 2, 0, -ENOEXEC }, { EHDR + 56, 2, 0xffff, -ENOEXEC }, { EHDR + 24, 8, 0x403fff, SIGSEGV },
+		{ TEXT + 40, 8, 1, SIGSEGV }, { TEXT + 8, 8, 0x1001, SIGSEGV }, { TEXT + 16, 8, 1UL << 63, SIGSEGV },
+		{ DATA + 8, 8, 0x100000, SIGSEGV }, { DATA + 40, 8, 0x555555554000, SIGSEGV }, { DATA + 40, 8, 1UL << 63, SIGSEGV },
+		{ DATA + 4, 4, PF_R, 7 << 8 }, { DATA + 32, 8, 0, 7 << 8 }, { DATA + 48, 8, 3, 7 << 8 },
+		/* an interpreter: without a name, of which there is no file */
+		{ EXTRA, 4, PT_INTERP, -EACCES }, { EXTRA + 8, 8, 1UL << 63, -EINVAL }, { EXTRA + 8, 8, INT64_MAX, -EINVAL }, { EXTRA + 32, 8, 1, -ENOEXEC },
+		{ EXTRA + 32, 8, 4097, -ENOEXEC }, { EXTRA + 8, 8, 0xffc, -ENOEXEC }, { EXTRA + 8, 8, 0x2000, -EIO }, { EXTRA + 8, 8, 0, -ENOENT },
+	};
+	static const struct { const char *text; int want; } scripts[] = {
+		{ "", -ENOEXEC }, { "#", -ENOEXEC }, { "\n", -ENOEXEC }, { "#!", -EACCES }, { "#! ", -EACCES }, { "#!\t", -EACCES }, { "#!\n", -ENOEXEC },
+		{ "#! \t\n/bin/true", -ENOEXEC }, { "#!/nonexistent\n", -ENOENT }, { "#!/\n", -EACCES }, { "#!/tmp", -EACCES },
+		{ "#!/bin/true\r\n", -ENOENT }, { "#!/bin/true", 0 }, { "#! /bin/true  x y \n", 0 },
+	};
+	static const int cut[] = { 1, 4, 63, 64, 120, 64 + 4 * 56 - 1 }, cut_late[] = { 64 + 4 * 56, 4096, 0x1800, 0x2000 };
+	char *b = malloc(PROGRAM_SIZE);
+
+	program(b);
+	CHECK_EQ(outcome(b, PROGRAM_SIZE), 7 << 8);
+	for (unsigned i = 0; i < sizeof cut / sizeof *cut; i++)
+		CHECK_EQ(outcome(b, cut[i]), -ENOEXEC);
+	for (unsigned i = 0; i < sizeof cut_late / sizeof *cut_late; i++) /* the end of its last page cannot be cleared */
+		CHECK_EQ(outcome(b, cut_late[i]), SIGSEGV);
+	for (unsigned i = 0; i < sizeof mutants / sizeof *mutants; i++) {
+		program(b);
+		if (mutants[i].at > EXTRA)
+			memcpy(b + EXTRA, &(int){ PT_INTERP }, 4);
+		memcpy(b + mutants[i].at, &mutants[i].value, mutants[i].size);
+		int got = outcome(b, PROGRAM_SIZE);
+		if (got != mutants[i].want)
+			harness_fail(__FILE__, __LINE__, "mutant %u: %d, expected %d", i, got, mutants[i].want);
+	}
+	for (unsigned i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+		int got = outcome(scripts[i].text, strlen(scripts[i].text));
+		if (got != scripts[i].want)
+			harness_fail(__FILE__, __LINE__, "script %u: %d, expected %d", i, got, scripts[i].want);
+	}
 }
