@@ -69,6 +69,8 @@ int ptrace_stop(struct task *t, int code, int why, uint64_t message, const sigin
 	/* Whoever looks at it now must find what its calls did, its own code, and registers without our trap flag. */
 	if (t->mm)
 		mm_settle(t->mm);
+	if (t->thread)
+		task_settle_copies(t);
 	task_take_lent(t);
 	task_recall_actions(t);
 	task_recall_mask(t);

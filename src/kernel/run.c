@@ -127,6 +127,20 @@ static __attribute__((cold, noinline)) void all_args(struct task *t)
 	t->args = (struct syscall_args){ { r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9 } };
 }
 
+/* What the last call wrote is there from now on, as on Linux: the task stops, dies, or is looked at. */
+void task_settle_copies(struct task *t)
+{
+	if (unlikely(pl_window_cancel(t->thread)))
+		t->result = read_again(t);
+	if (likely(!pl_copies_wait(t->thread)))
+		return;
+	mm_settle(t->mm);
+	if (!pl_copies_flush(t->thread)) {
+		t->result = -EFAULT;
+		pl_set_result(t->thread, -EFAULT);
+	}
+}
+
 static inline bool is_restart(int64_t r) { return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK; }
 
 static const struct run_state *app(struct task *t)
@@ -217,8 +231,7 @@ static const struct run_state *interrupt(struct task *t)
 	/* Cleared before the work is looked at: what comes later sets them again. */
 	atomic_store_explicit(&t->work_pending, false, memory_order_seq_cst);
 	fiber_clear_interrupt(t->fiber);
-	if (unlikely(pl_window_cancel(t->thread)))
-		t->result = read_again(t);
+	task_settle_copies(t);
 	if (unlikely(task_external_stopped(t)))
 		task_wait_external_stops(t);
 	if (unlikely(READ_ONCE(t->killed))) {

@@ -133,6 +133,7 @@ long task_sigtimedwait(struct task *t, sigset_k mask, siginfo_k *info, ktime_t d
 void task_lend_actions(struct task *t);
 void task_recall_actions(struct task *t); /* before anybody else can, or when they change but by task_sigaction() */
 void task_take_lent(struct task *t);   /* what it answered since: actions and mask */
+void task_settle_copies(struct task *t); /* run.c: copies to its memory that wait for the answer are made */
 /* As long as nobody watches its calls the stub keeps the signal mask, and answers rt_sigprocmask and rt_sigreturn by itself. */
 void task_lend_mask(struct task *t);	  /* or recall it, if somebody does */
 void task_lend_ids(struct task *t);	  /* and the mask; in a call that asks for one */

@@ -165,6 +165,9 @@ const void *pl_prefetched(struct pl_thread *t, uaddr_t src, size_t n, size_t *av
  * room or the thread will not return directly. A fault there turns the call's result into -EFAULT. src NULL: zeroes. A thread that
  * has not run yet takes copies along as well, and makes them after its orders. */
 bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n);
+bool pl_copies_wait(struct pl_thread *t); /* are there any for the next answer? */
+/* Make them now (orders first): somebody may look, or the thread may never run again. False: at a fault; the call's result is to be -EFAULT. */
+bool pl_copies_flush(struct pl_thread *t);
 
 /* ---- file windows: parts of files that the stub has mapped to copy from. Own fiber. Not inherited by fork ---- */
 #define PL_WINDOWS 8

@@ -80,6 +80,48 @@ TEST(calls)
 	CHECK_EQ(st, 0);
 }
 
+static struct { char small[16], big[6000]; struct stat st; struct timespec ts; } *results;
+static void get_results(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	pread(fd, results->small, sizeof(results->small), 0);
+	pread(fd, results->big, sizeof(results->big), 0);
+	fstat(fd, &results->st);
+	_exit(0);
+}
+/* What a call gave is there when it ends. */
+TEST(results_at_once)
+{
+	static typeof(*results) mine;
+	struct user_regs_struct r;
+	char *at, exe[6000];
+	int st, fd = open("/proc/self/exe", O_RDONLY), seen = 0;
+	CHECK(pread(fd, exe, sizeof(exe), 0) == sizeof(exe));
+	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(results, 0, sizeof(*results));
+	pid_t p = traced(get_results);
+	for (;;) {
+		CHECK(!pt(PTRACE_SYSCALL, p, 0, 0));
+		st = wait_for(p);
+		if (!WIFSTOPPED(st))
+			break;
+		CHECK(!pt(PTRACE_GETREGS, p, 0, (long)&r));
+		if ((long)r.rax < 0 || (r.orig_rax != SYS_pread64 && r.orig_rax != SYS_newfstatat && r.orig_rax != SYS_fstat))
+			continue;
+		struct iovec l = { &mine, sizeof(mine) }, f = { results, sizeof(mine) };
+		CHECK(process_vm_readv(p, &l, 1, &f, 1, 0) == sizeof(mine));
+		at = r.orig_rax == SYS_pread64 ? (char *)r.rsi : NULL;
+		seen++;
+		if (at == results->small)
+			CHECK(!memcmp(mine.small, exe, sizeof(mine.small)));
+		else if (at)
+			CHECK(!memcmp(mine.big, exe, sizeof(mine.big)));
+		else
+			CHECK(S_ISREG(mine.st.st_mode) && mine.st.st_size > 6000);
+	}
+	CHECK(st == 0 && seen == 3);
+}
+
 TEST(call_replaced)
 {
 	pid_t p = traced(ask);

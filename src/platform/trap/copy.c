@@ -143,6 +143,24 @@ bool pl_copy_out(struct pl_thread *t, uaddr_t dst, const void *src, size_t n)
 	return true;
 }
 
+bool pl_copies_wait(struct pl_thread *t) { return t->ncopies; }
+
+bool pl_copies_flush(struct pl_thread *t)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < t->ncopies; i++) {
+		const struct slot_copy *c = &t->copies[i];
+		uint32_t head = i || !c->off ? 0 : MIN(c->len, SLOT_INLINE);
+		struct iovec l[2] = { { t->small, head }, { t->slot->buf + c->off + head, c->len - head } }, r = { (void *)c->addr, c->len };
+
+		if (c->len && process_vm_writev(t->space->pid, l, 2, &r, 1, 0) != (ssize_t)c->len)
+			ok = false;
+	}
+	t->ncopies = t->copy_used = t->zero_len = 0;
+	return ok;
+}
+
 /* ---- residency ---- */
 
 static uint64_t status_kb(const char *text, const char *name)
