@@ -150,13 +150,23 @@ static void *one_of_two(void *arg)
 
 /* Several threads in one kernel, each waiting for its own. */
 static bailey_kernel *shared;
+static _Atomic int ends, no_more;
+static void count_end(void *arg, bailey_process *p, const struct bailey_exit *e)
+{
+	CHECK(bailey_process_pid(p) > 1);
+	ends++;
+}
 static void *one_of_many(void *arg)
 {
+	struct bailey_process_options o = BAILEY_PROCESS_OPTIONS_INIT;
+
+	o.exited = count_end;
 	for (int i = 0; i < 10; i++) {
 		struct bailey_exit e = { 0 };
 		char script[50];
 		snprintf(script, sizeof(script), "sleep 0.0%d; exit %d", rand() % 9, i + 1);
-		bailey_process *p = run_sh(shared, script, -1);
+		bailey_process *p = make_sh(shared, script, -1, -1, 2, &o);
+		CHECK_INT(bailey_process_start(p), 0);
 		CHECK_INT(bailey_process_wait(p, 20000, &e), 0);
 		CHECK_INT(e.value, i + 1);
 		bailey_process_free(p);
@@ -164,9 +174,16 @@ static void *one_of_many(void *arg)
 	return NULL;
 }
 
+static void *dispatcher(void *arg)
+{
+	while (!no_more)
+		bailey_kernel_dispatch(shared, 20);
+	return NULL;
+}
+
 static void test_threads(void)
 {
-	pthread_t t[6];
+	pthread_t t[6], d;
 
 	for (long i = 0; i < 2; i++)
 		pthread_create(&t[i], NULL, one_of_two, (void *)(i + 1));
@@ -175,12 +192,77 @@ static void test_threads(void)
 	shared = make_kernel();
 	for (int i = 0; i < 6; i++)
 		pthread_create(&t[i], NULL, one_of_many, NULL);
+	pthread_create(&d, NULL, dispatcher, NULL);
 	for (int i = 0; i < 6; i++)
 		pthread_join(t[i], NULL);
+	no_more = 1;
+	pthread_join(d, NULL);
+	CHECK_INT(ends, 60); /* each once, whoever read it */
 	bailey_kernel_free(shared);
 }
 
 /* ---- ends ---- */
+
+/* What runs below a process: helpers, kernel processes, stubs. */
+static int descendants(pid_t of, pid_t *list, int max)
+{
+	int n = 0;
+	list[n++] = of;
+	for (int i = 0; i < n; i++) {
+		char path[64];
+		int c;
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/children", list[i], list[i]);
+		FILE *f = fopen(path, "r");
+		while (f && n < max && fscanf(f, "%d", &c) == 1)
+			list[n++] = c;
+		if (f)
+			fclose(f);
+	}
+	return n;
+}
+
+/* Those of the list, without the first, that still are. */
+static int remaining(const pid_t *list, int n, int expect)
+{
+	int left = 0;
+	for (int round = 0; round < 40; round++, msleep(50)) {
+		left = 0;
+		for (int i = 1; i < n; i++) {
+			char path[32], line[200] = "";
+			snprintf(path, sizeof(path), "/proc/%d/stat", list[i]);
+			FILE *f = fopen(path, "r");
+			if (f && fgets(line, sizeof(line), f) && !strstr(line, ") Z "))
+				left++;
+			if (f)
+				fclose(f);
+		}
+		if (left <= expect)
+			break;
+	}
+	return left;
+}
+
+/* The helper (1) or the kernel process (2) is killed. */
+static void test_killed(enum bailey_tier tier, int which)
+{
+	struct bailey_kernel_options o = BAILEY_KERNEL_OPTIONS_INIT;
+	struct bailey_exit e = { 0 };
+	pid_t list[100];
+	bailey_kernel *k;
+
+	o.tier = tier;
+	if (!CHECK_INT(bailey_kernel_create(&o, &k), 0))
+		return;
+	bailey_process *p = run_sh(k, "sh -c 'while :; do :; done' & sleep 100", -1);
+	msleep(100);
+	int n = descendants(getpid(), list, 100);
+	CHECK(n >= 5);
+	kill(list[which], SIGKILL);
+	CHECK_INT(bailey_process_wait(p, 10000, &e), 0);
+	CHECK_INT(e.kind, BAILEY_LOST);
+	bailey_kernel_free(k);
+	CHECK_INT(remaining(list, n, 0), 0);
+}
 
 static void test_ends(void)
 {
@@ -210,24 +292,6 @@ static void test_ends(void)
 	CHECK_INT(waitpid(-1, NULL, WNOHANG), 0);
 	bailey_kernel_free(k);
 	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
-}
-
-/* What runs below a process: helpers, kernel processes, stubs. */
-static int descendants(pid_t of, pid_t *list, int max)
-{
-	int n = 0;
-	list[n++] = of;
-	for (int i = 0; i < n; i++) {
-		char path[64];
-		int c;
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/children", list[i], list[i]);
-		FILE *f = fopen(path, "r");
-		while (f && n < max && fscanf(f, "%d", &c) == 1)
-			list[n++] = c;
-		if (f)
-			fclose(f);
-	}
-	return n;
 }
 
 static void test_sudden_death(enum bailey_tier tier, int with_child)
@@ -262,22 +326,7 @@ static void test_sudden_death(enum bailey_tier tier, int with_child)
 	CHECK(n >= 5);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	int left = 0, children = with_child;
-	for (int round = 0; round < 40; round++, msleep(50)) {
-		left = 0;
-		for (int i = 1; i < n; i++) {
-			char path[32], line[200] = "";
-			snprintf(path, sizeof(path), "/proc/%d/stat", list[i]);
-			FILE *f = fopen(path, "r");
-			if (f && fgets(line, sizeof(line), f) && !strstr(line, ") Z "))
-				left++;
-			if (f)
-				fclose(f);
-		}
-		if (left <= children)
-			break;
-	}
-	CHECK_INT(left, children);
+	CHECK_INT(remaining(list, n, with_child), with_child);
 }
 
 static void test_many(void)
@@ -318,6 +367,8 @@ int main(int argc, char **argv)
 	test_threads();
 	test_ends();
 	for (int i = 0; i < 2; i++) {
+		test_killed(BAILEY_TIER_BEST, i + 1);
+		test_killed(BAILEY_TIER_BARE, i + 1);
 		test_sudden_death(BAILEY_TIER_BEST, i);
 		test_sudden_death(BAILEY_TIER_BARE, i);
 	}
