@@ -287,6 +287,10 @@ static void zap_pid_namespace(struct task *t)
 		signal_lock(o);
 		tg_start_exit_locked(o->tg, SIGKILL, NULL);
 		signal_unlock(o);
+		mutex_lock(&o->lock);
+		if (o->fiber) /* one that was made from outside may not have been started */
+			fiber_wake(o->fiber);
+		mutex_unlock(&o->lock);
 	}
 	if (ns->level == 0 && !k->persistent) { /* the kernel ends now; nobody is left to look at the corpses */
 		mutex_unlock(&k->tasks.lock);

@@ -222,11 +222,15 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 
 void kernel_start_process(struct thread_group *tg)
 {
-	mutex_lock(&tg->kernel->tasks.lock);
-	struct task *t = tg->leader;
-	mutex_unlock(&tg->kernel->tasks.lock);
+	tg_rlimit_cpu_changed(tg);
+	guard(mutex)(&tg->kernel->tasks.lock);
+	struct task *t = tg->ntasks ? tg->leader : NULL;
+	if (!t) /* it ended with its namespace */
+		return;
 	if (task_external_stopped(t))
 		atomic_store(&t->work_pending, true);
-	tg_rlimit_cpu_changed(tg);
-	fiber_wake(t->fiber);
+	mutex_lock(&t->lock);
+	if (t->fiber)
+		fiber_wake(t->fiber);
+	mutex_unlock(&t->lock);
 }

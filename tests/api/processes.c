@@ -252,12 +252,16 @@ static void test_init(void)
 	CHECK_INT(bailey_process_pid(p), 1);
 	CHECK_INT(bailey_process_start(p), 0);
 	q = run_sh(k, "sleep 100", -1);
+	bailey_process *r = make_sh(k, "exit 0", -1, -1, -1, NULL); /* never started */
 	CHECK_INT(bailey_process_pid(q) > 1, 1);
 	CHECK_INT(bailey_process_wait(p, 10000, &e), 0);
 	CHECK_INT(e.value, 5);
 	CHECK_INT(bailey_process_wait(q, 10000, &e), 0);
 	CHECK_INT(e.kind, BAILEY_KILLED);
 	CHECK_INT(e.value, SIGKILL);
+	CHECK_INT(bailey_process_wait(r, 10000, &e), 0);
+	CHECK_INT(e.kind, BAILEY_KILLED);
+	CHECK_INT(bailey_process_start(r), 0);
 	CHECK_INT(bailey_kernel_tasks(k, &list, &n), 0);
 	CHECK_INT(n, 0);
 	bailey_tasks_free(list);
