@@ -37,6 +37,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->syscalls = o->syscalls;
 	mutex_init(&k->tasks.lock, RANK_TASK_SET);
 	k->tasks.max_tasks = o->max_pids;
+	k->sig_users = sig_users_create();
 	struct timespec boot;
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	k->start_time = ktime_mono();

@@ -34,10 +34,12 @@ struct task_set {
 	uint32_t stop_count;	    /* external stops of everything; lock */
 	struct uid_counts *uids;    /* tasks by user id, for RLIMIT_NPROC; lock */
 };
+struct sig_users;
 
 struct kernel {
 	struct sched *sched;	   /* owned, immutable */
 	struct platform *platform; /* owned, immutable */
+	struct sig_users *sig_users; /* owned, immutable; kernel/sig_user.c */
 	const struct syscall_table *syscalls; /* immutable; handed in, so that kernel/ does not include syscalls/ */
 	struct task_set tasks;
 	struct futex_table *futexes;

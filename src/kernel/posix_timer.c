@@ -22,6 +22,7 @@ struct posix_timer {
 	struct thread_group *tg; /* borrowed; immutable, as all up to: */
 	int id, clock, notify;
 	struct cpu_clock cpu;	 /* counted, if the clock is one */
+	struct sig_user *charged; /* immutable */
 	struct pid *target;	 /* SIGEV_THREAD_ID: counted */
 	/* signal lock */
 	struct ktimer kt;
@@ -191,7 +192,7 @@ static void destroy(struct posix_timer *p)
 	sigqueue_remove_locked(&p->q, tg);
 	tg_signal_unlock(tg);
 	ktimer_cancel_sync(&p->kt);
-	atomic_fetch_sub_explicit(&tg->nr_sigqueue, 1, memory_order_relaxed);
+	sig_user_uncharge(p->charged);
 	cpu_clock_put(&p->cpu);
 	if (p->target)
 		pid_put(p->target);
@@ -269,14 +270,16 @@ long posix_timer_create(struct task *t, int clock, const struct sigevent_k *ev, 
 		err = check_event(t, ev ? ev : &def, &target);
 	if (err)
 		return err;
-	if (atomic_fetch_add_explicit(&tg->nr_sigqueue, 1, memory_order_relaxed) >= READ_ONCE(tg->limits[RLIMIT_SIGPENDING].rlim_cur)) {
-		atomic_fetch_sub_explicit(&tg->nr_sigqueue, 1, memory_order_relaxed);
+	struct sig_user *charged = sig_user_charge(t, false);
+
+	if (!charged) {
 		if (target)
 			pid_put(target);
 		return -EAGAIN;
 	}
 	p = new(struct posix_timer);
 	p->tg = tg;
+	p->charged = charged;
 	p->clock = clock;
 	p->target = target;
 	p->notify = ev ? ev->notify : def.notify;

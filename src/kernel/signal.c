@@ -47,7 +47,7 @@ static void sigqueue_done(struct sigqueue *q)
 		return;
 	}
 	if (q->charged)
-		atomic_fetch_sub_explicit(&q->charged->nr_sigqueue, 1, memory_order_relaxed);
+		sig_user_uncharge(q->charged);
 	free(q);
 }
 
@@ -332,17 +332,17 @@ static bool info_is_forced(const siginfo_k *i)
 	return i->si_code == SI_KERNEL || ((i->si_code == SI_USER || i->si_code == SI_QUEUE || i->si_code == SI_TKILL_K) && !i->rt.pid);
 }
 
-static struct sigqueue *sigqueue_alloc(struct thread_group *tg, int sig, const siginfo_k *info)
+static struct sigqueue *sigqueue_alloc(struct task *t, int sig, const siginfo_k *info)
 {
-	bool override = sig < SIGRTMIN_K && info->si_code >= 0;
-	struct sigqueue *q;
-	unsigned n = atomic_fetch_add_explicit(&tg->nr_sigqueue, 1, memory_order_relaxed);
+	struct sig_user *u = sig_user_charge(t, sig < SIGRTMIN_K && info->si_code >= 0);
+	struct sigqueue *q = u ? malloc(sizeof(*q)) : NULL;
 
-	if ((!override && n >= READ_ONCE(tg->limits[RLIMIT_SIGPENDING].rlim_cur)) || !(q = malloc(sizeof(*q)))) {
-		atomic_fetch_sub_explicit(&tg->nr_sigqueue, 1, memory_order_relaxed);
+	if (!q) {
+		if (u)
+			sig_user_uncharge(u);
 		return NULL;
 	}
-	q->charged = tg;
+	q->charged = u;
 	q->delivered = NULL;
 	q->info = *info;
 	return q;
@@ -375,7 +375,7 @@ int task_send_signal_locked(struct task *t, const siginfo_k *info, bool group)
 	if (sig < SIGRTMIN_K && (p->set & SIGMASK(sig)))
 		return 0;
 	if (sig != SIGKILL) {
-		struct sigqueue *q = sigqueue_alloc(tg, sig, info);
+		struct sigqueue *q = sigqueue_alloc(t, sig, info);
 
 		if (q)
 			sigpending_add(p, q);

@@ -38,7 +38,7 @@ struct sigqueue {
 	TAILQ_ENTRY(sigqueue) link;
 	siginfo_k info;
 	struct sigpending *on;	      /* the set that it is queued in; NULL: not queued */
-	struct thread_group *charged; /* counts against RLIMIT_SIGPENDING of this one; NULL: preallocated (timers) */
+	struct sig_user *charged;     /* counts against RLIMIT_SIGPENDING of this one; NULL: preallocated (timers) */
 	void (*delivered)(struct sigqueue *q); /* preallocated: called when dequeued or flushed, signal lock held */
 };
 struct sigpending { sigset_k set; TAILQ_HEAD(, sigqueue) queue; };
@@ -84,6 +84,12 @@ struct futex_self;
 void task_futex_self(struct task *t, struct futex_self *who); /* what PI futexes know a thread by */
 /* Wake one waiter of a word of t's address space, shared or private (clear_child_tid). Own fiber. */
 void task_futex_wake(struct task *t, uaddr_t addr);
+
+/* sig_user.c: counted for t's user, or NULL: that would be more than t's RLIMIT_SIGPENDING allows. */
+struct sig_users *sig_users_create(void);
+struct sig_user *sig_user_charge(struct task *t, bool unlimited);
+void sig_user_uncharge(struct sig_user *u);
+unsigned sig_user_count(struct task *t);
 
 void sigpending_init(struct sigpending *p);
 void signal_lock(struct task *t);   /* locks t->tg->sighand->lock, safe against exec's swap */

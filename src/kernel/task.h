@@ -189,7 +189,6 @@ struct thread_group {
 	struct task_usage exited, children;
 	struct tty *tty;		/* counted; the controlling terminal. tty lock outside task_set.lock */
 	_Atomic int oom_score_adj;
-	_Atomic unsigned nr_sigqueue;
 };
 
 struct process_group { /* task_set.lock */

@@ -228,6 +228,51 @@ TEST(nested_and_nodefer)
 	CHECK(a.sa_handler == SIG_DFL);
 }
 
+/* RLIMIT_SIGPENDING: all of a user's, wherever they are queued; timers too; not what kill() sends. */
+TEST(queue_limit_is_the_users)
+{
+	int st, ready[2], go[2];
+	char c;
+	if (getuid())
+		SKIP("not root");
+	CHECK(!pipe(ready) && !pipe(go));
+	pid_t p = fork();
+	if (!p) {
+		struct rlimit five = { 5, 5 };
+		sigset_t m;
+		timer_t t;
+		union sigval v = { 0 };
+		sigemptyset(&m);
+		sigaddset(&m, SIGRTMIN);
+		sigaddset(&m, SIGUSR1);
+		CHECK(!setrlimit(RLIMIT_SIGPENDING, &five) && !setresuid(54321, 54321, 54321) && !sigprocmask(SIG_BLOCK, &m, NULL));
+		pid_t q = fork();
+		if (!q) {
+			for (int i = 0; i < 3; i++)
+				CHECK(!sigqueue(getpid(), SIGRTMIN, v));
+			CHECK(write(ready[1], "x", 1) == 1 && read(go[0], &c, 1) == 1);
+			_exit(0);
+		}
+		CHECK(read(ready[0], &c, 1) == 1);
+		CHECK(!sigqueue(getpid(), SIGRTMIN, v) && !timer_create(CLOCK_MONOTONIC, NULL, &t));
+		CHECK_ERRNO(sigqueue(getpid(), SIGRTMIN, v), EAGAIN);
+		CHECK_ERRNO(sigqueue(q, SIGRTMIN, v), EAGAIN);
+		CHECK_ERRNO(timer_create(CLOCK_MONOTONIC, NULL, &t), EAGAIN);
+		CHECK(!kill(getpid(), SIGUSR1));
+		char text[8192];
+		int fd = open("/proc/self/status", O_RDONLY);
+		text[read(fd, text, sizeof text - 1)] = 0;
+		CHECK(strstr(text, "\nSigQ:\t6/5\n"));
+		CHECK(write(go[1], "x", 1) == 1 && waitpid(q, &st, 0) == q && !st);
+		for (int i = 0; i < 2; i++)
+			CHECK(!sigqueue(getpid(), SIGRTMIN, v));
+		CHECK_ERRNO(sigqueue(getpid(), SIGRTMIN, v), EAGAIN);
+		CHECK(!timer_delete(t) && !sigqueue(getpid(), SIGRTMIN, v));
+		_exit(0);
+	}
+	CHECK(waitpid(p, &st, 0) == p && !st);
+}
+
 /* Over and over: what asks may be answered without the kernel, and must say the same. */
 TEST(actions_by_hand)
 {

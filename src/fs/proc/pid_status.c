@@ -78,7 +78,7 @@ static void get_sigs(struct task *t, struct sigs *s)
 	s->pending = t->pending.set;
 	s->shared = t->tg->pending.set;
 	s->blocked = task_blocked_locked(t);
-	s->nr_queue = t->tg->nr_sigqueue;
+	s->nr_queue = sig_user_count(t);
 	for (int n = 1; n <= NSIG_K; n++) {
 		uint64_t h = t->tg->sighand->action[n].handler;
 
