@@ -56,6 +56,7 @@ struct platform_options {
 	struct sched *sched;
 	bool no_patch;	/* leave system call sites as they are */
 	bool write_at_once; /* guest memory is written by the call, not with its answer: for a trace that looks at it */
+	const char *without; /* for tests: what of sync_wake, killable, addfd_send, fsgsbase is not used though the host has it; or NULL */
 	int zygote_fd;	/* the zygote's ELF image (memfd), opened before the jail closed */
 };
 /* Before the jail is closed: starts the zygote(s). Registers itself as sched's idle source. 0 or -errno with a log line. */

@@ -310,9 +310,10 @@ int sandbox_run(struct sandbox_options *o)
 	r = memory_watch_prepare(o->memory_limit, &watch);
 	if (r)
 		return fail(o, EXIT_BAILEY, "--memory: %s", strerror(-r));
-	s->sched = sched_create(1);
+	const char *workers = getenv("BAILEY_WORKERS"); /* for tests */
+	s->sched = sched_create(workers && *workers >= '1' && *workers <= '8' && !workers[1] ? *workers - '0' : 1);
 	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .write_at_once = o->strace_fd >= 0,
-				       .zygote_fd = -1 };
+				       .without = getenv("BAILEY_NO"), .zygote_fd = -1 };
 	r = platform_create(&po, &s->platform);
 	if (r)
 		return fail(o, EXIT_BAILEY, "starting the platform: %s (see `bailey doctor`)", strerror(-r));

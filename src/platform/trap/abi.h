@@ -42,6 +42,10 @@
 #define STUB_NR_WAIT 0x4b00  /* (handle, cookie): serve my slot */
 #define STUB_NR_HELLO 0x4b01 /* (handle, cookie): a new thread or process is there; answered with the descriptor of its slot area */
 
+/* Under this number a forked process gets its slot area. A HELLO that returns without it is said again: a stop of the kernel process in the
+ * midst of its answer can lose the descriptor. */
+#define STUB_HELLO_FD 63
+
 #define STUB_SIGKICK 10 /* a standard signal: several kicks coalesce */
 
 /* Offsets in a slot, for assembly; checked against the structs below. */
@@ -272,7 +276,7 @@ _Static_assert(sizeof(struct kpage) <= STUB_KPAGE_LEN, "");
 
 /* What the zygote moves and unmaps at its start; in slot.buf. */
 struct zygote_layout {
-	uint32_t nmove, nunmap;
+	uint32_t nmove, nunmap, no_killable;
 	struct { uint64_t from, to, len; } move[8];
 	struct { uint64_t addr, len; } unmap[16];
 };

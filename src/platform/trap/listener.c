@@ -145,10 +145,23 @@ static int add_fd_send(struct platform *p, uint64_t id, int fd, int as)
 		.id = id, .srcfd = (uint32_t)fd, .flags = SECCOMP_ADDFD_FLAG_SEND | (as < 0 ? 0 : SECCOMP_ADDFD_FLAG_SETFD),
 		.newfd = as < 0 ? 0 : (uint32_t)as,
 	};
-	int r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a);
+	int r = -EINVAL;
 
-	p->stats.answers++;
-	return r < 0 ? -errno : r;
+	if (!p->no_addfd_send) {
+		p->stats.answers++;
+		r = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a);
+		r = r < 0 ? -errno : r;
+	}
+	if (r == -EINVAL) { /* Linux before 5.14 */
+		int err;
+
+		p->no_addfd_send = true;
+		r = add_fd(p, id, fd, as);
+		err = notif_send(p, id, r, 0);
+		if (r >= 0 && err)
+			r = err;
+	}
+	return r;
 }
 
 /* ---- phases ---- */
@@ -267,8 +280,8 @@ static void answer_locked(struct pl_thread *t)
 	set_awake(t, true);
 	if (t->hello) {
 		if (t->space->pid == t->tid) { /* a process: it maps its own slots now */
-			val = add_fd_send(t->p, id, t->space->area_fd, -1);
-			if (val < 0)
+			val = add_fd_send(t->p, id, t->space->area_fd, STUB_HELLO_FD);
+			if (val < 0 && val != -ENOENT) /* else it says hello again */
 				log_warn("handing a slot area to a stub: %s", strerror((int)-val));
 		} else {
 			val = notif_send(t->p, id, 0, 0);
@@ -837,12 +850,18 @@ static void trap_kick(void *arg, int worker)
 
 const struct idle_ops trap_idle_ops = { trap_poll, trap_wait, trap_kick };
 
-int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline)
+int await(struct platform *p, bool (*cond)(void *), void *arg)
 {
+	struct patience w = { 0 };
+
 	while (!cond(arg)) {
+		bool late = patience_ends(&w);
+
 		if (fiber_self()) {
-			if (fiber_park(PARK_UNINTERRUPTIBLE, deadline) != -ETIMEDOUT || cond(arg))
+			if (!late) {
+				fiber_park(PARK_UNINTERRUPTIBLE, w.step_end);
 				continue;
+			}
 			/* Much may be waiting to be looked at: it is late only if its answer is not among that. */
 			while (!cond(arg) && (scan_active(p) || drain_listener(p)))
 				;
@@ -851,7 +870,7 @@ int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline)
 		} else {
 			struct pollfd f = { .fd = p->listener, .events = POLLIN };
 
-			if (ktime_mono() >= deadline)
+			if (late)
 				return -ETIMEDOUT;
 			if (poll(&f, 1, 20) == 1 && f.revents & POLLIN)
 				receive(p);

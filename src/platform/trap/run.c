@@ -51,7 +51,7 @@ int want_nid(struct pl_thread *t)
 	tell_to_sleep(t);
 	wake_dozing(t);
 	punlock(t->p);
-	if (await(t->p, asleep_or_dead, t, ktime_mono() + STUB_PATIENCE)) {
+	if (await(t->p, asleep_or_dead, t)) {
 		give_up(t, "did not come in");
 		return -EIO;
 	}
@@ -101,7 +101,7 @@ int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value)
 	if (thread_is_dead(t))
 		return -EIO;
 	thread_go(t, ans | ANS_STAY, 0);
-	if (await(t->p, event_or_dead, t, ktime_mono() + STUB_PATIENCE)) {
+	if (await(t->p, event_or_dead, t)) {
 		give_up(t, "did not carry out an order");
 		return -EIO;
 	}
@@ -352,6 +352,7 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 	uint64_t result;
 	uint32_t ans;
 	bool polled;
+	struct patience w = { 0 };
 
 	if (unlikely(thread_is_dead(t)))
 		return dead_event(t, ev);
@@ -378,22 +379,19 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 			force_in(t);
 	}
 	for (;;) {
-		int64_t since;
-		ktime_t deadline = KTIME_MAX;
-
 		if (in_kernel(t))
 			break;
 		if (unlikely(thread_is_dead(t)))
 			return dead_event(t, ev);
 		if (unlikely(atomic_load(&t->kick))) {
-			since = atomic_load(&t->kicked_at);
-			deadline = since + STUB_PATIENCE;
-			if (ktime_mono() >= deadline) {
+			if (patience_ends(&w)) {
 				give_up(t, "did not answer a kick");
 				return dead_event(t, ev);
 			}
+			fiber_park(PARK_UNINTERRUPTIBLE, w.step_end);
+		} else {
+			fiber_park(PARK_UNINTERRUPTIBLE, KTIME_MAX);
 		}
-		fiber_park(PARK_UNINTERRUPTIBLE, deadline);
 	}
 	if (unlikely(atomic_load_explicit(&t->kick, memory_order_relaxed)))
 		atomic_store(&t->kick, false);
@@ -408,7 +406,6 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 
 void pl_thread_kick(struct pl_thread *t)
 {
-	atomic_store(&t->kicked_at, ktime_mono());
 	atomic_store(&t->kick, true);
 	if (atomic_load(&t->phase) != PH_GUEST)
 		return;
@@ -718,22 +715,20 @@ unsigned pl_orders_queued(struct pl_thread *t)
 
 int pl_orders_drain(struct pl_thread *t)
 {
-	ktime_t end = ktime_mono() + STUB_PATIENCE;
+	struct patience w = { 0 };
 
 	if (t->fiber == fiber_self() && in_kernel(t))
 		return run_orders(t);
 	/* It is on its way through the stub: a matter of microseconds, unless it is not running at all. */
 	for (int turn = 0; !orders_are_done(t); turn++) {
-		ktime_t now = ktime_mono();
-
-		if (now >= end) {
+		if (turn >= 200 && patience_ends(&w)) {
 			give_up(t, "did not carry out its orders");
 			return -EIO;
 		}
 		if (turn < 200)
 			__builtin_ia32_pause();
 		else
-			fiber_park(PARK_UNINTERRUPTIBLE, now + 50 * NSEC_PER_USEC);
+			fiber_park(PARK_UNINTERRUPTIBLE, ktime_mono() + 50 * NSEC_PER_USEC);
 	}
 	return thread_is_dead(t) ? -EIO : 0;
 }

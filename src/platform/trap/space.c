@@ -229,7 +229,7 @@ static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
 		return err;
 	if ((int64_t)value < 0 || !value)
 		return (int64_t)value < 0 && (int64_t)value > -4096 ? host_refused(by->p, how == ANS_FORK ? "processes" : "threads", (int)-value) : -EAGAIN;
-	err = await(by->p, said_hello, child, ktime_mono() + STUB_PATIENCE);
+	err = await(by->p, said_hello, child);
 	if (err || thread_is_dead(child))
 		return -EAGAIN;
 	child->need_full = true;

@@ -34,6 +34,18 @@
 #define REAP_AT 8
 #define STUB_PATIENCE (10 * NSEC_PER_SEC)
 
+/* So much time, but in steps: while everything stood still (a host that froze, a SIGSTOP to all) a step at most goes by. */
+struct patience { ktime_t step_end; unsigned steps; };
+static inline bool patience_ends(struct patience *w)
+{
+	ktime_t now = ktime_mono();
+
+	if (now < w->step_end)
+		return false;
+	w->step_end = now + NSEC_PER_SEC / 2;
+	return w->steps++ == 2 * STUB_PATIENCE / NSEC_PER_SEC;
+}
+
 enum phase { PH_KERNEL, PH_GUEST };
 
 struct pl_thread {
@@ -65,7 +77,6 @@ struct pl_thread {
 	bool parked;	      /* told to sleep, and its notification has not come yet */
 	bool placed;	      /* its host thread is kept off the poller's CPU; platform.lock */
 	_Atomic bool kick;    /* any thread */
-	_Atomic int64_t kicked_at;
 
 	/* own fiber, and event_arrived() while the phase is GUEST */
 	struct slot_line line; /* the event, copied once */
@@ -127,6 +138,7 @@ struct platform_stats { uint64_t events, polled, notifications, answers, polls_e
 struct platform {
 	struct sched *sched;
 	bool no_patch, write_at_once, fsgsbase, sync_wake;
+	bool no_sync_wake, no_killable, no_addfd_send; /* though the host may have it */
 	unsigned ncpu;
 	bool batch;	/* stubs may change between SCHED_OTHER and SCHED_BATCH; immutable */
 	cpu_set_t cpus; /* that this process may use; immutable */
@@ -233,7 +245,7 @@ void space_kill_locked(struct pl_space *s);
 void reap(struct platform *p);
 extern const struct idle_ops trap_idle_ops;
 /* Wait until cond(arg); on a fiber by parking (the condition's maker wakes it), else by serving the listener. 0 or -ETIMEDOUT. */
-int await(struct platform *p, bool (*cond)(void *), void *arg, ktime_t deadline);
+int await(struct platform *p, bool (*cond)(void *), void *arg);
 
 /* sleepers.c */
 void sleeps_in(struct pl_thread *t, uint64_t nid);

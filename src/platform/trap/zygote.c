@@ -245,6 +245,7 @@ int zygote_start(struct platform *p, int image)
 		log_error("starting the zygote: /proc/%d/maps: %s", (int)pid, strerror(-err));
 		goto fail;
 	}
+	layout.no_killable = p->no_killable;
 	memcpy(z->slot->buf, &layout, sizeof(layout));
 	find_vdso(p, &layout);
 	if (write(sv[0], "", 1) != 1) {
@@ -272,7 +273,7 @@ int zygote_start(struct platform *p, int image)
 		goto fail;
 	}
 	fcntl(p->listener, F_SETFD, FD_CLOEXEC);
-	p->sync_wake = ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1UL) == 0;
+	p->sync_wake = !p->no_sync_wake && ioctl(p->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1UL) == 0;
 	p->sync_flag = p->sync_wake;
 	if (!p->sync_wake)
 		log_info("the host has no synchronous notification wake-up (Linux 6.6): system calls will be slower");
@@ -281,7 +282,7 @@ int zygote_start(struct platform *p, int image)
 	space_hash_locked(s);
 	mutex_unlock(&p->lock);
 	p->zygote = z;
-	err = await(p, zygote_is_up, z, ktime_mono() + STUB_PATIENCE);
+	err = await(p, zygote_is_up, z);
 	if (err)
 		log_error("starting the zygote: it did not report: %s", strerror(-err));
 	return err;
@@ -352,6 +353,11 @@ static void set_ids(struct platform *p)
 		p->kpage->prefetch[nr[i]][0].id = i + 1;
 }
 
+static bool is_without(const struct platform_options *o, const char *what)
+{
+	return o->without && strstr(o->without, what);
+}
+
 int platform_create(const struct platform_options *o, struct platform **out)
 {
 	struct platform *p = new(struct platform);
@@ -366,7 +372,10 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->streak_needed = STREAK;
 	p->hot_needed = 1;
 	atomic_store(&p->watch_deadline, KTIME_MAX);
-	p->fsgsbase = getauxval(AT_HWCAP2) & 2;
+	p->fsgsbase = getauxval(AT_HWCAP2) & 2 && !is_without(o, "fsgsbase");
+	p->no_sync_wake = is_without(o, "sync_wake");
+	p->no_killable = is_without(o, "killable");
+	p->no_addfd_send = is_without(o, "addfd_send");
 	p->batch = sched_getscheduler(0) == SCHED_OTHER;
 	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -168,6 +168,8 @@ stub_fork:
 	cmp $-4, %rax		/* EINTR */
 	je 1b
 	test %rax, %rax
+	jz 1b
+	test %rax, %rax
 	js 3f
 	mov %rax, %r14
 	mov $STUB_SLOTS, %rdi

@@ -962,7 +962,9 @@ static noreturn void zygote_main(struct slot *s)
 		r = sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
 	if (r)
 		goto fail;
-	r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS | 1u << 5 /* WAIT_KILLABLE_RECV */, (long)&prog, 0, 0, 0);
+	r = -22;
+	if (!l->no_killable)
+		r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS | 1u << 5 /* WAIT_KILLABLE_RECV */, (long)&prog, 0, 0, 0);
 	if (r == -22)
 		r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, (long)&prog, 0, 0, 0);
 	if (r < 0)
