@@ -27,8 +27,8 @@
  * Ownership. What is passed in is copied, or, for host descriptors, duplicated: it may go when the function has returned. Handles are yours until
  * you free them; bailey_kernel_free() also frees the handles of its processes.
  *
- * Structures begin with their size, so that programs built against an older header go on working: start from the _INIT macros. What is
- * zero there is the default.
+ * Structures begin with their size, so that programs built against an older header go on working: start from the _INIT macros. What they leave
+ * zero is optional.
  *
  * Threads. Any function may be called from any thread at any time, except that a handle must not be used while, or after, it is freed. The library
  * has no threads of its own. Blocking: bailey_kernel_create() takes some 10 to 20 ms, the others the time of one round trip to the
@@ -79,6 +79,7 @@ struct bailey_bind {
 
 struct bailey_kernel_options {
 	size_t size;
+	enum bailey_log_level log_level; /* of `log`; BAILEY_LOG_WARN in the _INIT macro */
 	const char *rootfs; /* NULL: the host's root directory. Read-only; what guests write stays in memory */
 	const struct bailey_bind *binds;
 	unsigned nbinds;
@@ -88,14 +89,17 @@ struct bailey_kernel_options {
 	unsigned max_tasks;    /* threads of all guests together; 0: none */
 	enum bailey_tier tier; /* not a better one than this */
 	const char *helper;    /* path of the bailey program; NULL: see above */
-	enum bailey_log_level log_level;
 	/* A line of the kernel's log; NULL: there is none. Lines are dropped when nobody reads them for long. */
 	void (*log)(void *arg, const char *line);
 	/* A line for every system call of a guest, as from strace(1); NULL: off (it costs much). Lines are dropped as above. */
 	void (*trace)(void *arg, const char *line);
 	void *arg; /* for log and trace */
 };
+#ifdef __cplusplus
+#define BAILEY_KERNEL_OPTIONS_INIT { sizeof(struct bailey_kernel_options), BAILEY_LOG_WARN }
+#else
 #define BAILEY_KERNEL_OPTIONS_INIT { .size = sizeof(struct bailey_kernel_options), .log_level = BAILEY_LOG_WARN }
+#endif
 
 /* Starts a kernel, without processes. -ENOENT: no helper; -EINVAL: an option; -EIO: it could not start, bailey_error() says why. *out is NULL then. */
 BAILEY_API int bailey_kernel_create(const struct bailey_kernel_options *o, bailey_kernel **out);
@@ -140,6 +144,7 @@ enum {
 };
 struct bailey_process_options {
 	size_t size;
+	uint32_t umask; /* 022 in the _INIT macro */
 	const char *const *argv; /* ends with NULL. argv[0] is looked up in the guest's PATH if there is no '/' in it */
 	const char *const *envp; /* ends with NULL; NULL: empty, but for a PATH */
 	const char *cwd;	 /* absolute; NULL: "/" */
@@ -150,13 +155,16 @@ struct bailey_process_options {
 	unsigned ngroups;
 	const struct bailey_limit *limits; /* of each process; inherited. CPU time, address space, processes of the user, file size... */
 	unsigned nlimits;
-	uint32_t umask;
 	unsigned flags;
 	/* When it has ended; once; NULL: none. The last use of arg. */
 	void (*exited)(void *arg, bailey_process *p, const struct bailey_exit *e);
 	void *arg;
 };
+#ifdef __cplusplus
+#define BAILEY_PROCESS_OPTIONS_INIT { sizeof(struct bailey_process_options), 022 }
+#else
 #define BAILEY_PROCESS_OPTIONS_INIT { .size = sizeof(struct bailey_process_options), .umask = 022 }
+#endif
 
 /* A process that does not run yet: in a session of its own, without a parent. It leads a *container*: itself and all that descend from it, whatever
  * groups and sessions they make. Processes number from 2, unless one is BAILEY_PROCESS_INIT.

@@ -20,6 +20,9 @@ for p in shared static; do
 	out=$(LD_LIBRARY_PATH=$lib "$tmp/$p")
 	[[ $out == $'hello\nit ended with 3' ]] || { echo "$p: \"$out\""; exit 1; }
 done
+# The header in C++
+printf '#include <bailey.h>\nint main() { struct bailey_kernel_options k = BAILEY_KERNEL_OPTIONS_INIT; struct bailey_process_options p = BAILEY_PROCESS_OPTIONS_INIT; return k.rootfs || p.argv; }\n' >"$tmp/x.cc"
+! command -v g++ >/dev/null || g++ -std=c++11 -Wall -Werror -I"$(dirname "$header")" -c -o "$tmp/x.o" "$tmp/x.cc"
 # Only what the header declares is visible.
 nm -D --defined-only "$lib/libbailey.so" | awk '$2 == "T" { print $3 }' | grep -v '^bailey_' && { echo "these symbols are visible"; exit 1; }
 diff <(nm -D --defined-only "$lib/libbailey.so" | awk '$2 == "T" { print $3 }' | sort) \
