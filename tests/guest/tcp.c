@@ -560,7 +560,8 @@ TEST(shared_and_passed)
 		CHECK(write(p.c, "ping", 4) == 4 && read(p.c, b, 64) == 5);
 	wait(NULL);
 	/* by a message, with data in it */
-	int u[2], fd;
+	int u[2], fd, one = 1;
+	CHECK(!setsockopt(p.c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, u) && write(p.c, "queued", 6) == 6);
 	char c[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 'x';
 	struct iovec io = { &byte, 1 };
