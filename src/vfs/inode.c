@@ -70,23 +70,23 @@ void inode_touch(struct inode *i, unsigned valid)
 
 int generic_getattr(struct inode *i, struct kstat *st)
 {
-	guard(mutex)(&i->attr_lock);
+	/* One by one and without the lock, as Linux does: nobody is promised that they belong together. */
 	st->dev = i->sb->dev;
 	st->ino = i->ino;
 	st->rdev = i->rdev;
-	st->size = i->size;
+	st->size = READ_ONCE(i->size);
 	st->blksize = i->sb->blksize;
-	st->blocks = (i->size + 511) / 512;
-	st->mode = i->mode;
-	st->nlink = i->nlink;
-	st->uid = i->uid;
-	st->gid = i->gid;
+	st->blocks = (st->size + 511) / 512;
+	st->mode = READ_ONCE(i->mode);
+	st->nlink = READ_ONCE(i->nlink);
+	st->uid = READ_ONCE(i->uid);
+	st->gid = READ_ONCE(i->gid);
 	st->atime = i->atime;
 	st->mtime = i->mtime;
 	st->ctime = i->ctime;
 	st->btime = i->btime;
 	st->has_btime = false;
-	st->attributes = i->fsflags & (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP); /* STATX_ATTR_ has the same bits */
+	st->attributes = READ_ONCE(i->fsflags) & (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP); /* STATX_ATTR_ has the same bits */
 	st->attributes_mask = i->ops && i->ops->keep_flags ? INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP : 0;
 	st->mnt_id = 0;
 	return 0;
