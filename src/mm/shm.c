@@ -262,18 +262,12 @@ void shm_object_set_describe(struct shm_object *o, void (*fn)(void *arg, char *,
 
 uint64_t shm_object_size(struct shm_object *o) { return atomic_load_explicit(&o->size, memory_order_acquire); }
 
-uint64_t shm_object_blocks(struct shm_object *o)
+static __attribute__((noinline)) uint64_t host_blocks(struct shm_object *o)
 {
-	uint64_t size = shm_object_size(o);
 	struct stat st;
-	int fd = object_fd(o);
 
-	if (fd < 0)
-		return atomic_load_explicit(&o->npresent, memory_order_relaxed) * (GUEST_PAGE_SIZE / 512);
-	if (size && atomic_load_explicit(&o->full, memory_order_acquire) == size)
-		return PAGE_UP(size) / 512;
 	guard(mutex)(&o->lock);
-	if (fstat(fd, &st))
+	if (fstat(object_fd(o), &st))
 		return 0;
 	if ((uint64_t)st.st_blocks * 512 == PAGE_UP(st.st_size) && !atomic_load(&o->writable_maps)) {
 		atomic_store(&o->full, st.st_size);
@@ -281,6 +275,17 @@ uint64_t shm_object_blocks(struct shm_object *o)
 			atomic_store(&o->full, 0);
 	}
 	return st.st_blocks;
+}
+
+uint64_t shm_object_blocks(struct shm_object *o)
+{
+	uint64_t size = shm_object_size(o);
+
+	if (object_fd(o) < 0)
+		return atomic_load_explicit(&o->npresent, memory_order_relaxed) * (GUEST_PAGE_SIZE / 512);
+	if (size && atomic_load_explicit(&o->full, memory_order_acquire) == size)
+		return PAGE_UP(size) / 512;
+	return host_blocks(o);
 }
 
 int shm_object_seal_write(struct shm_object *o)

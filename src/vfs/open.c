@@ -52,14 +52,8 @@ int do_dentry_open(struct file *f)
 int vfs_stat(const struct path *p, struct kstat *st)
 {
 	struct inode *i = p->dentry->inode;
-	int ret;
+	int ret = i->ops->getattr ? i->ops->getattr(i, st) : generic_getattr(i, st);
 
-	if (i->ops->getattr) {
-		*st = (struct kstat){ 0 };
-		ret = i->ops->getattr(i, st);
-	} else {
-		ret = generic_getattr(i, st);
-	}
 	st->mnt_id = p->mnt->id;
 	return ret;
 }

@@ -67,6 +67,7 @@ struct inode_ops {
 	ssize_t (*readlink)(struct inode *inode, char *buf, size_t size); /* not NUL-terminated; bytes */
 	/* Magic links (/proc/PID/exe, fd/N): jump straight to a path (counted). */
 	int (*get_link)(struct inode *inode, struct path *out);
+	/* begins with generic_getattr(), which writes all of *st */
 	int (*getattr)(struct inode *inode, struct kstat *st);
 	int (*setattr)(struct inode *inode, const struct iattr *attr);
 	int (*permission)(struct inode *inode, int mask); /* MAY_; NULL: generic mode bits */

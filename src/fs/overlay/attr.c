@@ -16,7 +16,7 @@ int ovl_getattr(struct inode *i, struct kstat *st)
 
 	generic_getattr(i, st);
 	if (up) {
-		struct kstat u;
+		struct kstat u __attribute__((uninitialized)); /* generic_getattr() is where they all begin */
 
 		if ((up->ops->getattr ? up->ops->getattr(up, &u) : generic_getattr(up, &u)) == 0) {
 			st->size = u.size;
