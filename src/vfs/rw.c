@@ -74,20 +74,22 @@ static bool window_open(struct file *f, const void *object, int64_t pos)
 static ssize_t window_read(struct file *f, struct iov_iter *to, int64_t *pos)
 {
 	uint64_t id = atomic_load_explicit(&f->window_id, memory_order_relaxed);
+	uint32_t gain = atomic_load_explicit(&f->window_gain, memory_order_relaxed);
+	bool wanted = gain >= WINDOW_GAIN && gain != WINDOW_NEVER;
 	size_t n = to->count;
 	const void *object;
 
-	if ((likely(!id) && n < WINDOW_MIN) || fiber_context()->no_windows || !(object = f->ops->window(f, *pos, &n)) || !n)
+	if (likely(!id && !wanted) || fiber_context()->no_windows)
 		return 0;
+	object = f->ops->window(f, *pos, &n);
+	if (!object || !n) {
+		if (wanted)
+			atomic_store_explicit(&f->window_gain, 0, memory_order_relaxed);
+		return 0;
+	}
 	if (!id || !mm_window_read(id, object, *pos, (uaddr_t)to->iov->iov_base, n)) {
-		uint32_t gain = atomic_load_explicit(&f->window_gain, memory_order_relaxed);
-
-		if (n < WINDOW_MIN || gain == WINDOW_NEVER)
+		if (!wanted || n < WINDOW_MIN)
 			return 0;
-		if (gain < WINDOW_GAIN) {
-			atomic_store_explicit(&f->window_gain, gain + window_gain(n), memory_order_relaxed);
-			return 0;
-		}
 		if (!window_open(f, object, *pos) || !(object = f->ops->window(f, *pos, &n)) || !n ||
 		    !mm_window_read(f->window_id, object, *pos, (uaddr_t)to->iov->iov_base, n))
 			return 0;
@@ -97,6 +99,14 @@ static ssize_t window_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	c->window_read.from = *pos;
 	c->window_read.to = *pos += n;
 	return n;
+}
+
+static void window_missed(struct file *f, size_t n)
+{
+	uint32_t gain = atomic_load_explicit(&f->window_gain, memory_order_relaxed);
+
+	if (n >= WINDOW_MIN && gain < WINDOW_GAIN)
+		atomic_store_explicit(&f->window_gain, gain + window_gain(n), memory_order_relaxed);
 }
 
 /* The stub could not make the copy, and the call is made again: back to where it started, unless others have moved on. */
@@ -115,9 +125,13 @@ static ssize_t do_read(struct file *f, struct iov_iter *to, int64_t *pos)
 
 	if (unlikely(ret))
 		return ret;
-	ssize_t n = f->ops->window && to->direct ? window_read(f, to, pos) : 0;
-	if (!n)
+	bool window = f->ops->window && to->direct;
+	ssize_t n = window ? window_read(f, to, pos) : 0;
+	if (!n) {
 		n = f->ops->read(f, to, pos);
+		if (window && n > 0)
+			window_missed(f, n);
+	}
 	if (n > 0)
 		notify_file(f, IN_ACCESS);
 	return n;
