@@ -606,7 +606,11 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	plock(p);
 	active_add_locked(t);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
-		if (unlikely(polling_pays(p, t)) && !sleeps && !(ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1 | ANS_ORDERS)))
+		uint32_t usual = ANS_RESULT | ANS_COPYOUT | ANS_COPY1 | ANS_ORDERS;
+
+		if (ans & (ANS_FRAME | ANS_FPLOAD)) /* a signal to oneself, and back */
+			usual |= ANS_FRAME | ANS_FPLOAD | ANS_FULL;
+		if (unlikely(polling_pays(p, t)) && !sleeps && !(ans & ~usual))
 			enter_polling(p);
 	} else {
 		/* If no other stub is awake, a sleeping one's CPU is likely to be idle, and to wake it there costs ten times what waking it
