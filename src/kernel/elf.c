@@ -241,10 +241,9 @@ static int make_stack(struct task *t, struct exec_state *e, const struct loaded 
 	aux(&av, AT_EXECFN, execfn);
 	aux(&av, AT_PLATFORM, plat);
 	aux(&av, AT_MINSIGSTKSZ, getauxval(AT_MINSIGSTKSZ) ? getauxval(AT_MINSIGSTKSZ) : 2048);
-	const struct syscall_table *st = t->kernel->syscalls;
-	if (334 < st->count && st->rows[334].fn) { /* rseq(2) */
-		aux(&av, AT_RSEQ_FEATURE_SIZE_, 28);
-		aux(&av, AT_RSEQ_ALIGN_, 32);
+	if (getauxval(AT_RSEQ_FEATURE_SIZE_)) {
+		aux(&av, AT_RSEQ_FEATURE_SIZE_, getauxval(AT_RSEQ_FEATURE_SIZE_));
+		aux(&av, AT_RSEQ_ALIGN_, getauxval(AT_RSEQ_ALIGN_));
 	}
 	aux(&av, AT_NULL, 0);
 

@@ -228,7 +228,7 @@ void mm_undo_all(struct mm *mm)
 bool mm_order_failed(struct mm *mm, uint32_t index, int error)
 {
 	int64_t result;
-	bool call = true;
+	bool call = true, ours = false;
 	unsigned i;
 
 	mm_lock(mm);
@@ -236,10 +236,11 @@ bool mm_order_failed(struct mm *mm, uint32_t index, int error)
 	for (i = 0; i < mm->npending; i++)
 		if (mm->pending[i].index == index) {
 			call = undo(mm, i, i + 1, error, &result);
+			ours = true;
 			break;
 		}
 	if (call)
 		pl_set_result(fiber_context()->thread, result);
 	mm_unlock(mm);
-	return mm->settled;
+	return mm->settled || !ours;
 }

@@ -45,6 +45,8 @@ static bool covered_writable(struct mm *mm, uaddr_t a, size_t n)
 	return ok;
 }
 
+bool user_writable(uaddr_t a, size_t n) { return covered_writable(fiber_context()->mm, a, n); }
+
 /* ---- one range ---- */
 
 static size_t read_user(struct fiber_context *c, void *dst, uaddr_t src, size_t n)

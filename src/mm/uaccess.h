@@ -11,6 +11,7 @@ int copy_to_user(uaddr_t dst, const void *src, size_t n); /* 0 or -EFAULT (a pre
 size_t copy_from_user_partial(void *dst, uaddr_t src, size_t n); /* bytes copied */
 size_t copy_to_user_partial(uaddr_t dst, const void *src, size_t n);
 int clear_user(uaddr_t dst, size_t n);
+bool user_writable(uaddr_t a, size_t n); /* as the mappings say */
 /* A NUL-terminated string of at most size-1 bytes: its length, -EFAULT, or -ENAMETOOLONG when there is no NUL in size bytes. */
 ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size);
 #define get_user(var, addr) copy_from_user(&(var), (addr), sizeof(var))

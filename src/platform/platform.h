@@ -128,7 +128,7 @@ void pl_set_fs_base(struct pl_thread *t, uint64_t v);		   /* carried out before 
 int pl_set_gs_base(struct pl_thread *t, uint64_t v);		   /* turns the patched path off for the space */
 
 /* ---- memory orders, executed by the stub thread in its own address space ---- */
-enum pl_op { PL_MMAP_ANON, PL_MMAP_FD, PL_MUNMAP, PL_MPROTECT, PL_MADVISE, PL_MREMAP, PL_CLOSE };
+enum pl_op { PL_MMAP_ANON, PL_MMAP_FD, PL_MUNMAP, PL_MPROTECT, PL_MADVISE, PL_MREMAP, PL_CLOSE, PL_RSEQ };
 #define PL_KEEP 8
 struct pl_order {
 	enum pl_op op;
@@ -150,6 +150,10 @@ int pl_order_sync(struct pl_thread *t, const struct pl_order *o);
  * from 0 in the queue that ran. Orders behind a failed one stay queued. Advice that mm sends: DONTNEED, FREE, WILLNEED, DONTFORK,
  * DOFORK, WIPEONFORK, KEEPONFORK, HUGEPAGE, NOHUGEPAGE, COLD, PAGEOUT, POPULATE_READ, POPULATE_WRITE, DONTNEED_LOCKED. */
 unsigned pl_orders_queued(struct pl_thread *t);
+/* rseq(2) by the host thread itself, with the answer: the caller has checked that it will do. flags: RSEQ_FLAG_UNREGISTER. A forked space's
+ * thread has its parent's. */
+bool platform_has_rseq(struct platform *p);
+void pl_rseq(struct pl_thread *t, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig);
 /* Own fiber: run what is queued now. Any fiber: has every order handed to this thread been carried out? Waits (bounded) until so: 0, or -EIO if the stub is dead. */
 int pl_orders_drain(struct pl_thread *t);
 

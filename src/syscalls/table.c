@@ -346,7 +346,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(331, pkey_free, FULL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), NULL),
 	ROW(332, statx, FULL, A(ARG_DIRFD, ARG_PATH, ARG_HEX, ARG_HEX, ARG_POINTER), NULL),
 	ROW(333, io_pgetevents, FULL, A(ARG_HEX, ARG_LONG, ARG_LONG, ARG_POINTER, ARG_POINTER, ARG_POINTER), NULL),
-	ROW(334, rseq, NONE, A(ARG_POINTER, ARG_UNSIGNED, ARG_HEX, ARG_HEX), "the host does not tell when it preempts or moves a guest thread"),
+	ROW(334, rseq, FULL, A(ARG_POINTER, ARG_UNSIGNED, ARG_HEX, ARG_HEX), NULL),
 	ROW(424, pidfd_send_signal, FULL, A(ARG_FD, ARG_SIGNAL, ARG_POINTER, ARG_HEX), NULL),
 	ROW(425, io_uring_setup, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "asynchronous I/O by rings: not yet"),
 	ROW(426, io_uring_enter, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "asynchronous I/O by rings: not yet"),

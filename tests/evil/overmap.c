@@ -4,7 +4,7 @@
 #include "stub_code.h"
 static int allowed(long nr)
 {
-	static const int ok[] = { 3, 9, 10, 11, 15, 25, 28, 60, 131, 157, 158 };
+	static const int ok[] = { 3, 9, 10, 11, 15, 25, 28, 60, 131, 157, 158, 334 };
 	for (unsigned i = 0; i < sizeof ok / sizeof *ok; i++)
 		if (nr == ok[i])
 			return 1;

@@ -149,7 +149,7 @@ struct slot_regs { /* struct user_regs_struct */
 		fs_base, gs_base, ds, es, fs, gs;
 };
 
-enum { ORD_MMAP_ANON, ORD_MMAP_FD, ORD_MUNMAP, ORD_MPROTECT, ORD_MADVISE, ORD_MREMAP, ORD_CLOSE };
+enum { ORD_MMAP_ANON, ORD_MMAP_FD, ORD_MUNMAP, ORD_MPROTECT, ORD_MADVISE, ORD_MREMAP, ORD_CLOSE, ORD_RSEQ };
 #define SLOT_MAX_ORDERS 32
 struct slot_order {
 	uint32_t op, prot, flags;
@@ -203,7 +203,9 @@ struct slot {
 	uint32_t news;	      /* EV_ACTIONS, EV_MASK: go with the next system call */
 	uint32_t flags_live;  /* eflags must be restored at a fast exit (came by a signal) */
 	uint64_t xstate_size;
-	uint64_t pad2[5];
+	uint64_t rseq_addr; /* what the host thread has registered: rseq_len != 0 */
+	uint32_t rseq_len, rseq_sig;
+	uint64_t pad2[3];
 
 	/* 0xc0 */
 	struct slot_regs regs;

@@ -276,6 +276,8 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 			t->p->stats.patched++;
 		t->streak++;
 		t->norders = t->ncopies = t->copy_used = 0;
+		if (unlikely(l->nr == SYS_exit))
+			t->rseq.len = 0; /* the stub saw to it */
 		if (!(l->info & (EV_FP_LIVE | EV_COMPAT)) && t->p->patch_ops)
 			patch_trapped(t);
 		return true;
@@ -694,6 +696,18 @@ int pl_order(struct pl_thread *t, const struct pl_order *o)
 		err = run_orders(t);
 	t->orders[t->norders++] = *o;
 	return err;
+}
+
+void pl_rseq(struct pl_thread *t, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig)
+{
+	struct pl_order o = { .op = PL_RSEQ, .addr = addr, .len = len, .flags = flags, .prot = sig };
+
+	if (pl_order(t, &o))
+		return;
+	t->rseq = o;
+	t->rseq.flags = 1;
+	if (flags)
+		t->rseq.len = 0;
 }
 
 int pl_order_sync(struct pl_thread *t, const struct pl_order *o)

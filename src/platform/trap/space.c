@@ -349,6 +349,10 @@ int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread
 		return -ENOMEM;
 	}
 	inherit(t, c);
+	c->rseq = t->rseq;
+	c->slot->rseq_addr = t->rseq.addr;
+	c->slot->rseq_len = (uint32_t)t->rseq.len;
+	c->slot->rseq_sig = t->rseq.prot;
 	err = spawn(t, c, ANS_FORK);
 	if (err) {
 		thread_free(c);
@@ -453,6 +457,8 @@ void pl_thread_destroy(struct pl_thread *t)
 	struct pl_space *s = t->space;
 	struct platform *p = t->p;
 
+	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && t->rseq.len)
+		(void)pl_order_sync(t, &t->rseq); /* it did not end by exit(2) */
 	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && want_nid(t) == 0) {
 		mutex_lock(&p->lock);
 		t->fiber = NULL;

@@ -98,6 +98,7 @@ struct pl_thread {
 	uint32_t norders, order_base;
 	struct pl_order orders[SLOT_MAX_ORDERS];
 	uint32_t orders_sent; /* batches; against slot.orders_done */
+	struct pl_order rseq; /* takes back what the host thread has registered: len != 0 */
 	uint32_t streak;      /* calls answered without blocking */
 	uint32_t gap;	      /* how long after an answer the next call comes: see spin_for_event() */
 	uint32_t nsnap;
@@ -137,7 +138,7 @@ struct platform_stats { uint64_t events, polled, notifications, answers, polls_e
 
 struct platform {
 	struct sched *sched;
-	bool no_patch, write_at_once, fsgsbase, sync_wake;
+	bool no_patch, write_at_once, fsgsbase, has_rseq, sync_wake;
 	bool no_sync_wake, no_killable, no_addfd_send; /* though the host may have it */
 	unsigned ncpu;
 	bool batch;	/* stubs may change between SCHED_OTHER and SCHED_BATCH; immutable */

@@ -376,6 +376,7 @@ int platform_create(const struct platform_options *o, struct platform **out)
 	p->no_sync_wake = is_without(o, "sync_wake");
 	p->no_killable = is_without(o, "killable");
 	p->no_addfd_send = is_without(o, "addfd_send");
+	p->has_rseq = syscall(SYS_rseq, NULL, 0, 0, 0) < 0 && errno != ENOSYS;
 	p->batch = sched_getscheduler(0) == SCHED_OTHER;
 	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
 	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -462,6 +463,7 @@ void platform_destroy(struct platform *p)
 }
 
 const struct pl_host_vdso *platform_host_vdso(struct platform *p) { return &p->vdso; }
+bool platform_has_rseq(struct platform *p) { return p->has_rseq; }
 size_t pl_xsave_size(struct platform *p) { return p->xsave_size + 4; }
 uint64_t pl_xfeatures(struct platform *p) { return p->xfeatures; }
 

@@ -211,7 +211,19 @@ static inline void save_fs_base(struct slot *s)
 	}
 }
 
-static long run_order(const struct slot_order *o)
+static long do_rseq(struct slot *s, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig)
+{
+	long r = sys(__NR_rseq, (long)addr, len, flags, sig, 0, 0);
+
+	if (!r) {
+		s->rseq_addr = addr;
+		s->rseq_len = flags ? 0 : len;
+		s->rseq_sig = sig;
+	}
+	return r;
+}
+
+static long run_order(struct slot *s, const struct slot_order *o)
 {
 	long r;
 
@@ -233,6 +245,8 @@ static long run_order(const struct slot_order *o)
 	case ORD_MREMAP:
 		r = sys(__NR_mremap, (long)o->addr, (long)o->len, (long)o->new_len, o->flags, (long)o->new_addr, 0);
 		return r < 0 ? r : 0;
+	case ORD_RSEQ:
+		return do_rseq(s, o->addr, (uint32_t)o->len, o->flags, o->prot);
 	case ORD_CLOSE:
 		sys(__NR_close, o->fd, 0, 0, 0, 0, 0);
 		return 0;
@@ -342,7 +356,7 @@ static bool carry_out(struct slot *s, uint32_t ans)
 		uint32_t n = s->norders;
 
 		for (uint32_t i = 0; i < n && i < SLOT_MAX_ORDERS; i++) {
-			long r = run_order(&s->orders[i]);
+			long r = run_order(s, &s->orders[i]);
 
 			if (r < 0) {
 				for (uint32_t k = i; k < n && k < SLOT_MAX_ORDERS; k++)
@@ -525,6 +539,9 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 	uint64_t rdi = s->regs.rdi, rsi = s->regs.rsi, rdx = s->regs.rdx, last[3] = { s->regs.r10, s->regs.r8, s->regs.r9 };
 
 	info |= EV_SYSCALL;
+	/* The host thread may outlive the guest's, whose memory somebody unmaps. */
+	if (unlikely(nr == __NR_exit) && s->rseq_len)
+		do_rseq(s, s->rseq_addr, s->rseq_len, 1 /* RSEQ_FLAG_UNREGISTER */, s->rseq_sig);
 	if (unlikely(s->news)) {
 		info |= s->news;
 		s->news = 0;
@@ -821,6 +838,7 @@ void stub_thread(struct slot *s)
  *    kernel installs for one order.
  *  - mmap without a descriptor: private anonymous memory. With one: whatever the kernel installed for this process to map.
  *  - madvise: advice that only concerns the caller; not MERGEABLE (a side channel), HWPOISON or the like.
+ *  - rseq: the host writes what CPU it is into memory of the caller, and moves the caller to a place that it names, if it wants that.
  *  - arch_prctl(ARCH_SET_FS, ARCH_SET_GS): hosts without FSGSBASE. prctl(PR_SET_PDEATHSIG, SIGKILL): forked children.
  *  - futex(FUTEX_WAIT), on words above the guest's memory only and without a time-out: a long sleep.
  *  - clone: each one is checked by the kernel process. */
@@ -892,6 +910,8 @@ static const struct sock_filter filter[] = {
 	ON(STUB_NR_HELLO, 1),
 	RET(SECCOMP_RET_USER_NOTIF),
 	ON(__NR_exit, 1),
+	RET(SECCOMP_RET_ALLOW),
+	ON(__NR_rseq, 1),
 	RET(SECCOMP_RET_ALLOW),
 	ON(__NR_sigaltstack, 1),
 	RET(SECCOMP_RET_ALLOW),
