@@ -49,8 +49,6 @@ static void inherit(struct task *c, struct task *t, const struct clone_args_k *a
 {
 	uint64_t f = a->flags;
 	c->cred = cred_get(t->cred);
-	if (!(f & CLONE_VM)) /* rseq(2): kept over fork, gone in a thread */
-		c->rseq = t->rseq;
 	c->no_new_privs = t->no_new_privs;
 	c->timer_slack = c->timer_slack_default = t->timer_slack;
 	c->personality = t->personality;
@@ -365,6 +363,7 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 		goto fail;
 	}
 	task_set_fiber_context(c, c->fiber);
+	pl_rseq_lend(c->thread, task_lends(c));
 	fiber_wake(c->fiber);
 	if (unlikely(event)) {
 		t->ptrace->vfork_nr = event_nr;

@@ -642,6 +642,7 @@ static int load(struct task *t, struct exec_state *e)
 	regs.ss = 0x2b;
 	regs.eflags = 0x202;
 	pl_set_regs(t->thread, &regs);
+	pl_rseq_lend(t->thread, task_lends(t));
 	return 0;
 }
 

@@ -330,8 +330,6 @@ void task_mm_release(struct task *t, bool exec)
 		if (!signaled && mm_write(t->mm, addr, &zero, sizeof(zero)) == sizeof(zero))
 			task_futex_wake(t, addr);
 	}
-	/* rseq is gone with the space; the platform no longer looks at it. */
-	t->rseq.addr = 0;
 }
 
 static void account(struct task *t, bool last)

@@ -601,7 +601,8 @@ static long listen_for(struct task *t, struct task *o)
 
 static long rseq_configuration(struct task *o, uint64_t size, uaddr_t at)
 {
-	struct ptrace_rseq_configuration c = { .rseq_abi_pointer = o->rseq.addr, .rseq_abi_size = o->rseq.len, .signature = o->rseq.sig };
+	struct pl_rseq r = pl_rseq_get(o->thread);
+	struct ptrace_rseq_configuration c = { .rseq_abi_pointer = r.len ? r.addr : 0, .rseq_abi_size = r.len, .signature = r.len ? r.sig : 0 };
 	return copy_to_user(at, &c, MIN(size, sizeof(c))) ? -EFAULT : (long)sizeof(c);
 }
 

@@ -132,9 +132,11 @@ static void masks_ask(struct task *t, int sig, bool group)
 			task_mask_asks_locked(p);
 }
 
+bool task_lends(const struct task *t) { return !t->seccomp_mode && !t->tracer && !t->kernel->strace; }
+
 void task_lend_mask(struct task *t)
 {
-	if (unlikely(t->seccomp_mode || t->tracer || t->kernel->strace))
+	if (unlikely(!task_lends(t)))
 		return task_recall_mask(t);
 	if (t->mask_lent)
 		return;
@@ -150,6 +152,8 @@ void task_recall_mask_locked(struct task *t)
 {
 	if (t->mask_lent)
 		pl_mask_recall(t->thread);
+	if (t->thread)
+		pl_rseq_lend(t->thread, false);
 	t->mask_lent = t->mask_busy = false;
 }
 
@@ -963,7 +967,6 @@ void task_exec_signals(struct task *t)
 	t->sas_ss_sp = t->sas_ss_size = 0;
 	t->sas_ss_flags = SS_DISABLE;
 	t->restart.fn = NULL;
-	memset(&t->rseq, 0, sizeof(t->rseq));
 	memset(&t->fault, 0, sizeof(t->fault));
 }
 

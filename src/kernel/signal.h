@@ -65,7 +65,7 @@ void task_init_signals(struct task *t);
  * task_set.lock and the signal lock of t->tg, when t->tg is set and t is in tg.tasks. */
 void task_clone_signals(struct task *t, struct task *parent, uint64_t clone_flags);
 void tg_init_signals(struct thread_group *tg);
-/* exec: alternate stack, restart block and rseq registration go, POSIX timers are deleted, pending signals stay. */
+/* exec: alternate stack, restart block go, POSIX timers are deleted, pending signals stay. */
 void task_exec_signals(struct task *t);
 void sighand_reset_exec(struct signal_handlers *h, bool all /* CLONE_CLEAR_SIGHAND: ignored ones stay only if !all */);
 /* task_set.lock held; takes the signal lock: exit_state becomes INITIATED, the thread leaves group stops and hands on what it was sent.
@@ -143,6 +143,7 @@ void task_settle_copies(struct task *t); /* run.c: copies to its memory that wai
 /* As long as nobody watches its calls the stub keeps the signal mask, and answers rt_sigprocmask and rt_sigreturn by itself. */
 void task_lend_mask(struct task *t);	  /* or recall it, if somebody does */
 void task_lend_ids(struct task *t);	  /* and the mask; in a call that asks for one */
+bool task_lends(const struct task *t); /* may its stub answer calls by itself? */
 void task_recall_mask(struct task *t);
 void task_recall_mask_locked(struct task *t);
 void task_mask_asks_locked(struct task *t); /* any fiber, signal lock: it shall come with its next change */

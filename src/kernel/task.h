@@ -50,7 +50,6 @@ struct task {
 	bool actions_lent;		/* to the stub, which answers rt_sigaction; own fiber */
 	bool ids_lent;			/* the stub knows them, and answers getpid and the like while the mask is lent */
 	bool mm_shared;			/* by a clone since exec: others may wait for clear_child_tid */
-	struct { uaddr_t addr; uint32_t len, sig; } rseq;
 	struct { uint64_t trapno, err, cr2; } fault; /* of the last fault: sigcontext shows it */
 	void *sig_scratch;		/* owned: kernel/sigframe.c builds frames in it; NULL until the first */
 	bool blocked_notice;		/* pl_thread_will_block was called in this call */

@@ -151,9 +151,12 @@ int pl_order_sync(struct pl_thread *t, const struct pl_order *o);
  * DOFORK, WIPEONFORK, KEEPONFORK, HUGEPAGE, NOHUGEPAGE, COLD, PAGEOUT, POPULATE_READ, POPULATE_WRITE, DONTNEED_LOCKED. */
 unsigned pl_orders_queued(struct pl_thread *t);
 /* rseq(2) by the host thread itself, with the answer: the caller has checked that it will do. flags: RSEQ_FLAG_UNREGISTER. A forked space's
- * thread has its parent's. */
+ * thread has its parent's. Once lent, the stub answers it alone. get: what is registered, by the guest's word; len 0: nothing. */
+struct pl_rseq { uint64_t addr; uint32_t len, sig; };
 bool platform_has_rseq(struct platform *p);
-void pl_rseq(struct pl_thread *t, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig);
+void pl_rseq(struct pl_thread *t, const struct pl_rseq *r, uint32_t flags);
+struct pl_rseq pl_rseq_get(struct pl_thread *t);
+void pl_rseq_lend(struct pl_thread *t, bool lend);
 /* Own fiber: run what is queued now. Any fiber: has every order handed to this thread been carried out? Waits (bounded) until so: 0, or -EIO if the stub is dead. */
 int pl_orders_drain(struct pl_thread *t);
 

@@ -15,42 +15,31 @@
 #define AT_RSEQ_ALIGN 28
 #endif
 
-static long unregister(struct task *t, uint64_t addr, uint32_t len, uint32_t sig)
-{
-	if (!t->rseq.addr || t->rseq.addr != addr || t->rseq.len != len)
-		return -EINVAL;
-	if (t->rseq.sig != sig)
-		return -EPERM;
-	memset(&t->rseq, 0, sizeof(t->rseq));
-	pl_rseq(t->thread, addr, len, RSEQ_UNREGISTER, sig);
-	return 0;
-}
-
 long sys_rseq(struct task *t, const struct syscall_args *a)
 {
-	uint64_t addr = a->a[0], end, align = RSEQ_ORIG_SIZE;
-	uint32_t len = a->a[1], flags = a->a[2], sig = a->a[3];
+	struct pl_rseq now = pl_rseq_get(t->thread), r = { a->a[0], a->a[1], a->a[3] };
+	uint64_t end, align = RSEQ_ORIG_SIZE;
+	uint32_t flags = a->a[2];
 
 	if (!platform_has_rseq(t->kernel->platform))
 		return -ENOSYS;
-	if (flags == RSEQ_UNREGISTER)
-		return unregister(t, addr, len, sig);
-	if (flags)
+	if (flags & ~RSEQ_UNREGISTER)
 		return -EINVAL;
-	if (t->rseq.addr) {
-		if (t->rseq.addr != addr || t->rseq.len != len)
+	if (now.len || flags) {
+		if (!now.len || now.addr != r.addr || now.len != r.len)
 			return -EINVAL;
-		return t->rseq.sig != sig ? -EPERM : -EBUSY;
+		if (now.sig != r.sig)
+			return -EPERM;
+		if (!flags)
+			return -EBUSY;
+	} else {
+		if (r.len != RSEQ_ORIG_SIZE)
+			align = MAX(align, getauxval(AT_RSEQ_ALIGN));
+		if (r.len < RSEQ_ORIG_SIZE || r.addr % align || r.len < getauxval(AT_RSEQ_FEATURE_SIZE))
+			return -EINVAL;
+		if (add_overflow(r.addr, (uint64_t)r.len, &end) || end > PL_TASK_SIZE || !user_writable(r.addr, r.len))
+			return -EFAULT;
 	}
-	if (len != RSEQ_ORIG_SIZE)
-		align = MAX(align, getauxval(AT_RSEQ_ALIGN));
-	if (len < RSEQ_ORIG_SIZE || addr % align || len < getauxval(AT_RSEQ_FEATURE_SIZE))
-		return -EINVAL;
-	if (add_overflow(addr, (uint64_t)len, &end) || end > PL_TASK_SIZE || !user_writable(addr, len))
-		return -EFAULT;
-	t->rseq.addr = addr;
-	t->rseq.len = len;
-	t->rseq.sig = sig;
-	pl_rseq(t->thread, addr, len, 0, sig);
+	pl_rseq(t->thread, &r, flags);
 	return 0;
 }

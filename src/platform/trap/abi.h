@@ -205,7 +205,8 @@ struct slot {
 	uint64_t xstate_size;
 	uint64_t rseq_addr; /* what the host thread has registered: rseq_len != 0 */
 	uint32_t rseq_len, rseq_sig;
-	uint64_t pad2[3];
+	uint32_t rseq_lent, pad8b; /* kernel to stub: it may answer rseq(2) */
+	uint64_t pad2[2];
 
 	/* 0xc0 */
 	struct slot_regs regs;

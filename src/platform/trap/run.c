@@ -276,8 +276,6 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 			t->p->stats.patched++;
 		t->streak++;
 		t->norders = t->ncopies = t->copy_used = 0;
-		if (unlikely(l->nr == SYS_exit))
-			t->rseq.len = 0; /* the stub saw to it */
 		if (!(l->info & (EV_FP_LIVE | EV_COMPAT)) && t->p->patch_ops)
 			patch_trapped(t);
 		return true;
@@ -698,17 +696,21 @@ int pl_order(struct pl_thread *t, const struct pl_order *o)
 	return err;
 }
 
-void pl_rseq(struct pl_thread *t, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig)
+void pl_rseq(struct pl_thread *t, const struct pl_rseq *r, uint32_t flags)
 {
-	struct pl_order o = { .op = PL_RSEQ, .addr = addr, .len = len, .flags = flags, .prot = sig };
+	struct pl_order o = { .op = PL_RSEQ, .addr = r->addr, .len = r->len, .flags = flags, .prot = r->sig };
 
-	if (pl_order(t, &o))
-		return;
-	t->rseq = o;
-	t->rseq.flags = 1;
-	if (flags)
-		t->rseq.len = 0;
+	(void)pl_order(t, &o);
 }
+
+struct pl_rseq pl_rseq_get(struct pl_thread *t)
+{
+	const volatile struct slot *s = t->slot;
+
+	return (struct pl_rseq){ s->rseq_addr, s->rseq_len, s->rseq_sig };
+}
+
+void pl_rseq_lend(struct pl_thread *t, bool lend) { WRITE_ONCE(t->slot->rseq_lent, lend && t->p->has_rseq); }
 
 int pl_order_sync(struct pl_thread *t, const struct pl_order *o)
 {

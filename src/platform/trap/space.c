@@ -349,10 +349,9 @@ int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread
 		return -ENOMEM;
 	}
 	inherit(t, c);
-	c->rseq = t->rseq;
-	c->slot->rseq_addr = t->rseq.addr;
-	c->slot->rseq_len = (uint32_t)t->rseq.len;
-	c->slot->rseq_sig = t->rseq.prot;
+	c->slot->rseq_addr = READ_ONCE(t->slot->rseq_addr);
+	c->slot->rseq_len = READ_ONCE(t->slot->rseq_len);
+	c->slot->rseq_sig = READ_ONCE(t->slot->rseq_sig);
 	err = spawn(t, c, ANS_FORK);
 	if (err) {
 		thread_free(c);
@@ -397,6 +396,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.orders_sent = c->orders_sent;
 		clean.need_full = true;
 		c->slot->actions_valid = c->slot->news = c->slot->sig.mask_lent = c->slot->ids_valid = 0;
+		c->slot->rseq_lent = c->slot->rseq_len = 0;
 		uint64_t nid = c->nid;
 
 		if (nid)
@@ -449,6 +449,16 @@ void pl_thread_attach(struct pl_thread *t, struct fiber *f)
 	mutex_unlock(&t->p->lock);
 }
 
+/* Of a thread that did not end by exit(2), where its stub does it. */
+static void take_back_rseq(struct pl_thread *t)
+{
+	struct pl_rseq r = pl_rseq_get(t);
+	struct pl_order o = { .op = PL_RSEQ, .addr = r.addr, .len = r.len, .flags = 1 /* RSEQ_FLAG_UNREGISTER */, .prot = r.sig };
+
+	if (unlikely(r.len))
+		(void)pl_order_sync(t, &o);
+}
+
 /* The host thread is kept asleep for the next guest thread; beyond a number of those it ends, but for the host's thread-group
  * leader, by which copies name the process. Either way the stub must first sleep in a notification that we know, lest it comes
  * with a handle that nobody knows any more. */
@@ -457,8 +467,8 @@ void pl_thread_destroy(struct pl_thread *t)
 	struct pl_space *s = t->space;
 	struct platform *p = t->p;
 
-	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && t->rseq.len)
-		(void)pl_order_sync(t, &t->rseq); /* it did not end by exit(2) */
+	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL)
+		take_back_rseq(t);
 	if (s->nthreads > 1 && !thread_is_dead(t) && atomic_load(&t->phase) == PH_KERNEL && want_nid(t) == 0) {
 		mutex_lock(&p->lock);
 		t->fiber = NULL;

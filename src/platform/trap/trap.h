@@ -98,7 +98,6 @@ struct pl_thread {
 	uint32_t norders, order_base;
 	struct pl_order orders[SLOT_MAX_ORDERS];
 	uint32_t orders_sent; /* batches; against slot.orders_done */
-	struct pl_order rseq; /* takes back what the host thread has registered: len != 0 */
 	uint32_t streak;      /* calls answered without blocking */
 	uint32_t gap;	      /* how long after an answer the next call comes: see spin_for_event() */
 	uint32_t nsnap;

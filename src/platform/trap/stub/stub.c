@@ -568,6 +568,15 @@ static inline void syscall_line(struct slot *s, uint32_t nr, uint32_t info)
 	s->line.info = info;
 }
 
+/* rseq(addr, len, flags, sig): every new thread does it, and the host knows best. */
+static __attribute__((noinline)) bool own_rseq(struct slot *s)
+{
+	if (!s->rseq_lent || s->regs.rdi >= STUB_SLOTS - 4096 || (uint32_t)s->regs.rsi > 4096)
+		return false;
+	s->regs.rax = (uint64_t)do_rseq(s, s->regs.rdi, (uint32_t)s->regs.rsi, (uint32_t)s->regs.rdx, (uint32_t)s->regs.r10);
+	return true;
+}
+
 /* rt_sigaction(signo, act, old, size), where it needs nobody's leave: it asks, or it replaces a default action by one that says the
  * same with other flags (posix_spawn does both for every signal). Not where a default action means to ignore: that drops signals. */
 static __attribute__((noinline)) bool own_action(struct slot *s)
@@ -657,6 +666,8 @@ void stub_patched(struct slot *s)
 		return resume(s, 0);
 	if (s->regs.rax == __NR_rt_sigprocmask && own_sigprocmask(s))
 		return resume(s, 0);
+	if (s->regs.rax == __NR_rseq && own_rseq(s))
+		return resume(s, 0);
 	save_fs_base(s);
 	syscall_line(s, (uint32_t)s->regs.rax, EV_FP_LIVE);
 	return serve(s, (uint32_t)s->regs.rax);
@@ -735,6 +746,10 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 		if (info->si_syscall == __NR_rt_sigreturn && !compat)
 			own_sigreturn(s, m);
 		save_regs(s, m);
+		if (info->si_syscall == __NR_rseq && !compat && own_rseq(s)) {
+			resume(s, 0);
+			__builtin_unreachable();
+		}
 		syscall_line(s, (uint32_t)info->si_syscall, compat);
 		serve_signal(s, (uint32_t)info->si_syscall);
 	}
