@@ -8,7 +8,7 @@ if len(sys.argv) < 2:
     sys.exit(0)
 here = os.path.dirname(os.path.abspath(__file__))
 modules = os.environ.get('PYTHON_SUITE', 'test_os test_subprocess test_signal test_threading test_mmap test_select test_tempfile test_pathlib '
-                         'test_fcntl test_pty').split()
+                         'test_fcntl test_pty test_posix test_asyncio test_multiprocessing_spawn').split()
 known = {}
 for line in open(os.path.join(here, 'python_suite.known')):
     if line.strip() and not line.startswith('#'):
@@ -18,7 +18,7 @@ def cases(words, module):
     with tempfile.TemporaryDirectory() as d:
         os.chmod(d, 0o755)
         try:
-            p = subprocess.run(words + ['/bin/sh', '-c', f'cd {d}; exec /usr/bin/python3 -m test -v --timeout 120 {module}'], stdin=subprocess.DEVNULL,
+            p = subprocess.run(words + ['/bin/sh', '-c', f'cd {d}; exec /usr/bin/python3 -m test -v --timeout 380 {module}'], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400)
             out = p.stdout.decode(errors='replace')
         except subprocess.TimeoutExpired as e:
