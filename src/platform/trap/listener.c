@@ -471,7 +471,8 @@ static void enter_polling(struct platform *p)
 
 void leave_polling(struct platform *p)
 {
-	bool failed;
+	uint64_t served = p->stats.polled - p->polled_at_entry;
+	bool idle = served < 32;
 
 	if (atomic_load(&p->mode) != MODE_POLL)
 		return;
@@ -480,8 +481,7 @@ void leave_polling(struct platform *p)
 	p->stats.polls_left++;
 	/* A phase that served little cost more than it gave (bursts, or a loaded host that lets the stub wait): be slower to start
 	 * the next one. */
-	failed = p->stats.polled - p->polled_at_entry < 256 || p->slow >= SLOW_WINDOWS;
-	if (failed) {
+	if (served < 256 || p->slow >= SLOW_WINDOWS) {
 		p->streak_needed = MIN(p->streak_needed * 2, 1024U);
 		p->hot_needed = MIN(p->hot_needed * 2, 256U);
 	} else {
@@ -493,7 +493,7 @@ void leave_polling(struct platform *p)
 	for (uint32_t i = 0; i < p->nthreads; i++) {
 		if (!p->threads[i])
 			continue;
-		if (failed) /* a thread that calls rarely has the longest of streaks some day */
+		if (idle) /* a thread that calls rarely has the longest of streaks some day */
 			p->threads[i]->streak = 0;
 		if (p->threads[i]->placed)
 			unplace(p->threads[i]);
