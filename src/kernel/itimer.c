@@ -105,7 +105,6 @@ static bool cpu_itimer_due(ktime_t *next, ktime_t interval, ktime_t used, ktime_
 
 static int rlimit_cpu_due(struct thread_group *tg, ktime_t used, ktime_t *left)
 {
-	struct tg_timers *tt = tg_timers(tg);
 	uint64_t sec = used / NSEC_PER_SEC, soft, hard;
 
 	mutex_lock(&tg->limits_lock);
@@ -125,9 +124,10 @@ static int rlimit_cpu_due(struct thread_group *tg, ktime_t used, ktime_t *left)
 			*left = MIN(*left, (ktime_t)soft * NSEC_PER_SEC - used);
 		return 0;
 	}
-	if (tt->rlimit_warned == sec + 1)
-		return 0;
-	tt->rlimit_warned = sec + 1; /* once a second */
+	mutex_lock(&tg->limits_lock); /* once a second: the limit goes on with the time, as on Linux */
+	if (tg->limits[RLIMIT_CPU].rlim_cur == soft)
+		tg->limits[RLIMIT_CPU].rlim_cur = soft + 1;
+	mutex_unlock(&tg->limits_lock);
 	return SIGXCPU;
 }
 
@@ -175,8 +175,6 @@ void cpu_timers_kick(struct thread_group *tg)
 
 void tg_rlimit_cpu_changed(struct thread_group *tg)
 {
-	guard(mutex)(&tg->timer_lock);
-	tg_timers(tg)->rlimit_warned = 0;
 	if (tg->limits[RLIMIT_CPU].rlim_cur < RLIM64_INFINITY || tg->limits[RLIMIT_CPU].rlim_max < RLIM64_INFINITY)
 		cpu_timers_kick(tg);
 }

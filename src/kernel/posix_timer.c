@@ -333,6 +333,8 @@ long posix_timer_settime(struct task *t, int id, bool absolute, const struct iti
 
 	if (!p)
 		return -EINVAL;
+	if (on_cpu_time(p) && cpu_clock_read(tg->kernel, &p->cpu) < 0)
+		return -ESRCH; /* its thread or process is gone */
 	ktime_t now = timer_now(p), when = set->value;
 
 	if (!absolute)

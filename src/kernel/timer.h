@@ -54,7 +54,6 @@ struct tg_timers { /* thread_group.posix_timers: owned */
 	ktime_t cpu_delay;	/* the last delay: grows while the process uses no CPU */
 	_Atomic unsigned ncpu;	/* armed POSIX timers on CPU-time clocks */
 	ktime_t real_expires;	/* ITIMER_REAL; 0: off; timer_lock */
-	uint64_t rlimit_warned;	/* seconds of the last SIGXCPU */
 	struct thread_group *tg;
 };
 static inline struct tg_timers *tg_timers(struct thread_group *tg) { return tg->posix_timers; }

@@ -19,6 +19,7 @@
 
 #pragma weak pl_space_get
 #pragma weak pl_space_put
+#pragma weak pl_space_alive
 
 static uint64_t random_bits(uint64_t mask)
 {
@@ -87,6 +88,8 @@ void mm_set_limits(struct mm *mm, const struct mm_limits *l)
 }
 
 void mm_get(struct mm *mm) { refcount_get(&mm->ref); }
+
+bool mm_alive(struct mm *mm) { return !pl_space_alive || pl_space_alive(mm->space); }
 
 void mm_put(struct mm *mm)
 {

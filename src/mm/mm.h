@@ -127,6 +127,7 @@ struct mm_layout {
 	bool dumpable;
 };
 struct mm_layout *mm_layout(struct mm *mm);
+bool mm_alive(struct mm *mm); /* somebody lives in it: else it is only looked at */
 /* Choose an address (as mmap without a hint); 0 if none. mm.map_lock not held. */
 uaddr_t mm_find_gap(struct mm *mm, uint64_t len);
 /* Where exec puts the top of the stack: randomised as Linux's, above everything that mmap chooses. */

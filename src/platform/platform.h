@@ -91,6 +91,7 @@ int pl_space_host_pid(struct pl_space *s);
  * has ended. Copies then give 0 bytes (and never reach another process that got the same host pid). */
 void pl_space_get(struct pl_space *s);
 void pl_space_put(struct pl_space *s);
+bool pl_space_alive(struct pl_space *s); /* it has a thread */
 /* What the host says the stub has resident, and had at most; bytes. False: not known. It costs the host a walk over counters (some 20 us). */
 struct pl_rss { uint64_t anon, file, shared, peak; };
 bool pl_space_rss(struct pl_space *s, struct pl_rss *r);

@@ -406,3 +406,19 @@ TEST(usage_of_the_dead)
 	CHECK(r.ru_maxrss > 30000 && after.ru_maxrss >= r.ru_maxrss);
 	CHECK(after.ru_utime.tv_sec * 1000000 + after.ru_utime.tv_usec > before.ru_utime.tv_sec * 1000000 + before.ru_utime.tv_usec);
 }
+
+TEST(memory_of_the_dead)
+{
+	static char word[] = "here";
+	char path[64], b[8] = "";
+	pid_t p = fork();
+	if (!p)
+		for (;;)
+			pause();
+	snprintf(path, sizeof(path), "/proc/%d/mem", p);
+	int fd = open(path, O_RDONLY);
+	CHECK(pread(fd, b, 4, (off_t)(uintptr_t)word) == 4 && !memcmp(b, "here", 4));
+	kill(p, SIGKILL);
+	CHECK_EQ(waitpid(p, NULL, 0), p);
+	CHECK_EQ(pread(fd, b, 4, (off_t)(uintptr_t)word), 0);
+}

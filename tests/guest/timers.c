@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include <pthread.h>
 
 static volatile int n;
 static void on(int s) { (void)s; n++; }
@@ -86,4 +87,49 @@ TEST(cpu_limit)
 			;
 	});
 	CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGXCPU);
+}
+
+TEST_TIMEOUT(cpu_limit_goes_on, 90)
+{
+	struct rlimit r = { 0, 5 };
+	CHECK_EQ(CHILD_STATUS({
+		signal(SIGXCPU, SIG_IGN);
+		CHECK(!setrlimit(RLIMIT_CPU, &r));
+		struct timespec t;
+		do
+			clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+		while (!t.tv_sec || t.tv_nsec < 200000000);
+		CHECK(!getrlimit(RLIMIT_CPU, &r));
+		CHECK_EQ(r.rlim_cur, 2); /* a second more with each signal */
+	}), 0);
+}
+
+static void *one_end(void *arg)
+{
+	pthread_barrier_wait(arg);
+	pthread_barrier_wait(arg);
+	return NULL;
+}
+
+TEST(clock_of_a_thread_that_ended)
+{
+	pthread_barrier_t b;
+	pthread_t t;
+	clockid_t c;
+	timer_t id;
+	struct itimerspec it = { .it_value.tv_sec = 1 };
+	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
+	struct timespec ts = { 0, 1000 };
+	pthread_barrier_init(&b, NULL, 2);
+	CHECK(!pthread_create(&t, NULL, one_end, &b));
+	pthread_barrier_wait(&b);
+	CHECK(!pthread_getcpuclockid(t, &c) && !timer_create(c, &ev, &id) && !timer_settime(id, 0, &it, NULL));
+	pthread_barrier_wait(&b);
+	pthread_join(t, NULL);
+	msleep(50);
+	CHECK_ERRNO(clock_gettime(c, &ts), EINVAL);
+	CHECK_ERRNO(timer_settime(id, 0, &it, NULL), ESRCH);
+	CHECK(!timer_gettime(id, &it));
+	ts = (struct timespec){ 0, 1000 };
+	CHECK(!clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &ts, NULL)); /* the call itself takes that long */
 }

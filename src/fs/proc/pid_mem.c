@@ -243,7 +243,7 @@ static ssize_t mem_rw(struct file *f, struct iov_iter *it, int64_t *pos, bool wr
 	ssize_t done = 0;
 	char *buf;
 
-	if (!mm || !it->count)
+	if (!mm || !it->count || !mm_alive(mm))
 		return 0;
 	buf = malloc(MEM_CHUNK);
 	if (!buf)
