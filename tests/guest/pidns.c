@@ -314,6 +314,44 @@ TEST(rules)
 	CHECK_EQ(waitpid(c, NULL, 0), c);
 }
 
+static uint64_t dir_ino(pid_t p)
+{
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d", p);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+TEST(a_number_that_comes_back)
+{
+	/* In the namespace that /proc shows. */
+	struct { uint64_t flags, pidfd, ctid, ptid, sig, stack, ssz, tls, set_tid, nset, cg; } a = { .sig = SIGCHLD };
+	pid_t tid = 0, p = fork();
+	if (!p)
+		pause();
+	int dir, old = syscall(SYS_pidfd_open, p, 0);
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d", p);
+	dir = open(path, O_RDONLY | O_DIRECTORY);
+	uint64_t ino = dir_ino(p);
+	CHECK(ino && dir >= 0 && ino == dir_ino(p));
+	kill(p, SIGKILL);
+	CHECK_EQ(waitpid(p, NULL, 0), p);
+	tid = p;
+	a.set_tid = (uint64_t)(uintptr_t)&tid;
+	a.nset = 1;
+	p = syscall(SYS_clone3, &a, sizeof(a));
+	if (!p)
+		pause();
+	if (p < 0 && (errno == EEXIST || errno == EPERM))
+		SKIP("somebody else got it");
+	CHECK_EQ(p, tid);
+	CHECK(dir_ino(p) && dir_ino(p) != ino);
+	CHECK(syscall(SYS_pidfd_send_signal, old, 0, NULL, 0) == -1 && errno == ESRCH);
+	CHECK(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0) == -1 && errno == ESRCH);
+	kill(p, SIGKILL);
+	CHECK_EQ(waitpid(p, NULL, 0), p);
+}
+
 static int chosen(void)
 {
 	struct { uint64_t flags, pidfd, ctid, ptid, sig, stack, ssz, tls, set_tid, nset, cg; } a = { .sig = SIGCHLD };

@@ -37,6 +37,8 @@ struct inode *pseudo_inode(struct super_block *sb, struct pnode *dir, const stru
 
 	i->uid = i->gid = 0;
 	i->ino = dir ? child_ino(dir->inode->ino, name) : 1;
+	if (pid && dir && dir->pid != pid) /* the number alone may come back */
+		i->ino ^= pid->unique * 0x9e3779b97f4a7c15ULL >> 1;
 	p->e = e;
 	p->inode = i;
 	p->n = n;
