@@ -27,7 +27,7 @@
 #endif
 
 #define CLONES_MAX 16	 /* per order */
-#define POLL_TURNS 2000	 /* turns without an event before it stops */
+#define POLL_IDLE_NS 100000 /* without an event before it stops */
 #define POLL_FIRST_LOOK 16
 #define POLL_LOOK 256	 /* turns between looks at everything else */
 #define RATE_EVENTS 32
@@ -749,13 +749,21 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 	int n = 0;
 
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
-		for (int idle = 0; idle < POLL_TURNS; idle++) {
+		ktime_t until = 0;
+
+		for (int idle = 0;; idle++) {
 			if (scan_active(p))
 				return;
 			__builtin_ia32_pause();
 			if (idle % POLL_LOOK == POLL_LOOK - 1 || idle == POLL_FIRST_LOOK) {
-				if (drain_listener(p) || atomic_load(&p->kicked[worker]) || (deadline != KTIME_MAX && ktime_mono() >= deadline))
+				ktime_t now = ktime_mono();
+
+				if (drain_listener(p) || atomic_load(&p->kicked[worker]) || now >= deadline)
 					goto out;
+				if (!until)
+					until = now + POLL_IDLE_NS;
+				if (now >= until)
+					break;
 			}
 			if (sched_has_host_waiters(p->sched) && idle % POLL_LOOK == POLL_LOOK - 1) {
 				f[0] = (struct pollfd){ .fd = sched_epoll_fd(p->sched), .events = POLLIN };
