@@ -2,9 +2,9 @@
 /* patch.h: patched call sites: what the platform asks mm for.
  *
  * A system call site that trapped a few times is rewritten to jump into the stub, which costs a quarter of a trap. The guest's
- * VMAs do not change: the patched page is a private copy of the file's page in the same host mapping. Table and trampolines lie
- * in [PL_PATCH_START, PL_PATCH_END) of each space, where guests rarely map anything; an order that touches the range puts all
- * sites of the space back first, and the space is not patched again. mm need not know. */
+ * VMAs do not change: the patched page is a private copy of the file's page in the same host mapping. Two ranges of each space, where
+ * guests rarely map anything, hold what sites jump through (trap/abi.h); an order that touches one of them puts the sites back that need
+ * it first, and from then on the space gets by with the other one. mm need not know. */
 #ifndef BAILEY_PLATFORM_PATCH_H
 #define BAILEY_PLATFORM_PATCH_H
 #include "platform/platform.h"

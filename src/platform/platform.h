@@ -14,10 +14,6 @@
 #define PL_MIN_ADDR 0x10000UL
 #define PL_TASK_SIZE 0x7fff00000000UL
 
-/* Where patched call sites find their way in every space, until an order touches the range (patch.h). */
-#define PL_PATCH_START 0x050f0000UL
-#define PL_PATCH_END 0x05140000UL
-
 struct platform;
 struct pl_space;
 struct pl_thread;

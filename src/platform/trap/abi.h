@@ -28,14 +28,17 @@
 #define STUB_HOST_VDSO 0x7fffb0200000
 #define STUB_PATCHED 0x7fffb0000080 /* where patched call sites come in */
 
-/* Patched call sites jump through a table in low memory (`jmp *table+8*k`), whose entry k is the address of trampoline k. The
- * upper half of the table's address reads `0f 05`: see patch.c. */
-#define PATCH_TABLE 0x050f0000
-#define PATCH_TABLE_LEN 0x10000
-#define PATCH_TRAMP 0x05100000
+#define PATCH_TRAMP 0x7fffb0400000
 #define PATCH_TRAMP_SIZE 32
 #define PATCH_TRAMP_LEN 0x40000
-#define PATCH_SITES 0x2000 /* entry 0 is the stub's */
+
+/* Patched call sites jump through a table in low memory (`jmp *table+8*k`), whose entry k is the address of trampoline k. It is there
+ * twice. The upper half of the first address reads `0f 05`: see patch.c. The second one is where neither images and their heaps, which grow
+ * from below, nor MAP_32BIT, which begins at 1 GiB, nor what is fixed right under 2 GiB (the shadow memory of sanitizers) are likely to come. */
+#define PATCH_TABLE_MOV 0x050f0000
+#define PATCH_TABLE_HOP 0x7efe0000
+#define PATCH_TABLE_LEN 0x10000
+#define PATCH_SITES 0x2000 /* entry 0 is not used */
 #define STUB_KPAGE_FILE_LEN 0x13000 /* the kernel page, then the table */
 
 /* Reserved system call numbers: no host kernel has them; the filter hands them to the kernel process. */

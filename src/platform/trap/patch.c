@@ -7,15 +7,17 @@
  * the syscall instruction stay what they were. Only the five bytes of the mov change, and code that jumps to the syscall itself
  * still traps and works.
  * Any other `syscall`, whatever stands around it, becomes a short jump of two bytes to a hop: the seven-byte jump, in padding
- * between functions that nothing executes, at most 127 bytes away (insn.c looks for it).
- * Entry k of the table leads to trampoline k, at a fixed address in memory that is private to the process:
- *	mov $nr,%eax (or a nop as long); movabs $return,%rcx; jmp *table[0]	(table[0] is the stub's patched_entry)
- * The table is the same for all processes. Indices are given out per (file, offset), so that a site has one index wherever it is
- * mapped. This replaces the design's trampolines within 2 GiB of the text: those need room next to every mapping.
+ * between functions that nothing executes, at most 127 bytes away (insn.c looks for it). It goes through the same table at another
+ * address, because images that are not position-independent and their heaps may well cover the first one; these have hops only.
+ * Entry k of the table leads to trampoline k, at a fixed address above the guest's, in memory that is private to the process:
+ *	mov $nr,%eax (or a nop as long); movabs $return,%rcx; jmp patched_entry
+ * The table is the same for all processes. Indices are given out per (file, offset, shape), so that a site has one index wherever it
+ * is mapped. This replaces the design's trampolines within 2 GiB of the text: those need room next to every mapping.
  * A thread caught in a trampoline or a hop is reported as standing at its site: all its instructions may be executed again. */
 #include "platform/trap/trap.h"
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #define PATCH_AFTER 10 /* traps from one address before it is patched: what patching costs, so that short-lived processes do not pay */
 
@@ -27,7 +29,6 @@ void patch_init(struct platform *p)
 {
 	uint64_t *table = (uint64_t *)((uint8_t *)p->kpage + STUB_KPAGE_LEN);
 
-	table[0] = STUB_PATCHED;
 	for (uint64_t k = 1; k < PATCH_SITES; k++)
 		table[k] = PATCH_TRAMP + k * PATCH_TRAMP_SIZE;
 }
@@ -65,7 +66,7 @@ static uint32_t site_index(struct platform *p, uint64_t id, uint64_t off)
 }
 
 /* jmp *table[index] */
-static uint64_t jump_bytes(uint32_t index) { return 0x2524ffUL | (uint64_t)(PATCH_TABLE + 8 * index) << 24; }
+static uint64_t jump_bytes(uint64_t table, uint32_t index) { return 0x2524ffUL | (table + 8 * index) << 24; }
 
 static bool write_text(struct pl_thread *t, uint64_t at, uint64_t bytes, uint32_t len)
 {
@@ -83,6 +84,32 @@ static bool write_text(struct pl_thread *t, uint64_t at, uint64_t bytes, uint32_
 	return !err && !value;
 }
 
+static uint8_t shape_of(const struct patched_site *ps) { return ps->hop ? PATCH_HOP : PATCH_MOV; }
+
+/* Trampolines lie where pl_space_write() does not go. */
+static bool write_trampoline(struct pl_space *s, uint32_t k, const struct patched_site *ps, uint64_t ret)
+{
+	uint8_t b[PATCH_TRAMP_SIZE];
+	uint64_t at = PATCH_TRAMP + k * PATCH_TRAMP_SIZE;
+	struct iovec l = { b, sizeof(b) }, r = { (void *)at, sizeof(b) };
+
+	memset(b, 0xcc, sizeof(b));
+	memcpy(b, ps->hop ? "\x0f\x1f\x44\0\0" : (const void *)&ps->was, 5);
+	b[5] = 0x48;
+	b[6] = 0xb9;
+	memcpy(b + 7, &ret, 8);
+	b[15] = 0xe9;
+	memcpy(b + 16, &(int32_t){ (int32_t)((int64_t)STUB_PATCHED - (int64_t)(at + 20)) }, 4);
+	return process_vm_writev(s->pid, &l, 1, &r, 1, 0) == sizeof(b);
+}
+
+static bool read_trampoline(struct pl_space *s, uint64_t at, uint8_t b[PATCH_TRAMP_SIZE])
+{
+	struct iovec l = { b, PATCH_TRAMP_SIZE }, r = { (void *)at, PATCH_TRAMP_SIZE };
+
+	return process_vm_readv(s->pid, &l, 1, &r, 1, 0) == PATCH_TRAMP_SIZE;
+}
+
 #define BEFORE 8 /* bytes that are read in front of the return address */
 #define REACH 127
 struct site {
@@ -95,7 +122,7 @@ struct site {
 static bool same_page(uint64_t a, uint64_t b) { return a / GUEST_PAGE_SIZE == b / GUEST_PAGE_SIZE; }
 
 /* Other threads may execute the bytes meanwhile: one store must do. */
-static bool writable_now(struct site *s, uint64_t at, uint32_t len) { return s->t->space->nthreads == 1 || at % 8 + len <= 8; }
+static bool writable_now(struct site *s, uint64_t at, uint32_t len) { return s->t->space->nthreads == 1 || at % 16 + len <= 16; }
 
 static bool shape_mov(struct site *s, struct patched_site *ps)
 {
@@ -142,9 +169,7 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	struct site site = { .t = t, .ret = ret };
 	struct patched_site ps;
 	uint64_t id, off, ignored;
-	uint8_t tramp[PATCH_TRAMP_SIZE];
 	uint32_t k;
-	bool mov;
 
 	/* Unwinders know signal frames by the bytes of this call. */
 	if (t->line.nr == SYS_rt_sigreturn || !p->patch_ops->text(p->patch_arg, t, ret - 2, &id, &off))
@@ -152,63 +177,69 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	site.n = pl_space_read(s, site.text, ret - BEFORE, sizeof(site.text));
 	if (site.n < BEFORE + 8 || site.text[BEFORE - 2] != 0x0f || site.text[BEFORE - 1] != 0x05)
 		return;
-	mov = shape_mov(&site, &ps);
-	if (!mov && !shape_any(&site, &ps))
+	if (!(!(s->patch_lost & PATCH_MOV) && shape_mov(&site, &ps)) && !(!(s->patch_lost & PATCH_HOP) && shape_any(&site, &ps)))
 		return;
 	if (!p->patch_ops->text(p->patch_arg, t, ps.hop ? ps.hop : ps.at, &ignored, &ignored))
 		return;
-	k = site_index(p, id, off);
+	k = site_index(p, id, off << 1 | !!ps.hop);
 	if (!k)
 		return;
-	if (mov)
-		ps.now = jump_bytes(k) & 0xffffffffffUL;
-	memset(tramp, 0xcc, sizeof(tramp));
-	if (mov)
-		memcpy(tramp, &ps.was, 5);
-	else
-		memcpy(tramp, "\x0f\x1f\x44\0\0", 5);
-	tramp[5] = 0x48;
-	tramp[6] = 0xb9;
-	memcpy(tramp + 7, &ret, 8);
-	tramp[15] = 0xff;
-	tramp[16] = 0x24;
-	tramp[17] = 0x25;
-	memcpy(tramp + 18, &(uint32_t){ PATCH_TABLE }, 4);
-	if (pl_space_write(s, PATCH_TRAMP + k * PATCH_TRAMP_SIZE, tramp, sizeof(tramp)) != sizeof(tramp))
-		return;
-	if ((ps.hop && !write_text(t, ps.hop, jump_bytes(k), 7)) || !write_text(t, ps.at, ps.now, ps.len))
+	if (!ps.hop)
+		ps.now = jump_bytes(PATCH_TABLE_MOV, k) & 0xffffffffffUL;
+	if (!write_trampoline(s, k, &ps, ret) || (ps.hop && !write_text(t, ps.hop, jump_bytes(PATCH_TABLE_HOP, k), 7)) ||
+	    !write_text(t, ps.at, ps.now, ps.len))
 		return;
 	p->stats.sites++;
 	s->patched = xrealloc(s->patched, (s->npatched + 1) * sizeof(*s->patched));
 	s->patched[s->npatched++] = ps;
 }
 
-/* The guest is about to map, unmap or protect something where table and trampolines are: put its code back as it was (but for the hops,
- * which nothing leads to any more). A thread that is inside a trampoline at this very moment is lost; it takes a guest that maps fixed
- * addresses there while it makes calls. */
-void patch_undo(struct pl_thread *t)
+/* Put the guest's code back as it was (but for the hops, which nothing leads to any more). */
+void patch_undo(struct pl_thread *t, uint8_t shapes)
 {
 	struct pl_space *s = t->space;
 
-	s->gs_used = true;
-	while (s->npatched) {
-		const struct patched_site ps = s->patched[--s->npatched];
+	s->patch_lost |= shapes;
+	for (uint32_t i = s->npatched; i--;) {
+		struct patched_site ps;
 		uint64_t now = 0;
 
+		if (i >= s->npatched || !(shape_of(&s->patched[i]) & shapes)) /* other threads did some of it while this one waited */
+			continue;
+		ps = s->patched[i];
+		s->patched[i] = s->patched[--s->npatched];
 		if (pl_space_read(s, &now, ps.at, ps.len) == ps.len && now == ps.now) /* else the text went long ago */
 			write_text(t, ps.at, ps.was, ps.len);
 	}
+	if (s->traps) /* what was patched may be once more, in the other shape */
+		memset(s->traps, 0, TRAP_COUNTERS * sizeof(*s->traps));
+}
+
+static bool overlap(uint64_t addr, uint64_t len, uint64_t table) { return addr < table + PATCH_TABLE_LEN && addr + len > table; }
+
+/* The guest is about to map, unmap or protect something. If that is where a table is, the sites that jump through it are put back. A thread
+ * that is just about to make that jump is lost; it takes a guest that maps fixed addresses there while it makes calls. */
+void patch_order(struct pl_thread *t, const struct pl_order *o)
+{
+	static const struct { uint32_t table; uint8_t shape; } tables[] = { { PATCH_TABLE_MOV, PATCH_MOV }, { PATCH_TABLE_HOP, PATCH_HOP } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
+		if (unlikely(overlap(o->addr, o->len, tables[i].table) ||
+			     (o->op == PL_MREMAP && overlap(o->new_addr, o->new_len, tables[i].table))) &&
+		    !(t->space->patch_lost & tables[i].shape))
+			patch_undo(t, tables[i].shape);
 }
 
 void platform_patch_undo(struct pl_thread *t)
 {
 	/* Once: several threads of a space may stop at the same time. */
 	if (!atomic_exchange(&t->space->undone, true))
-		patch_undo(t);
+		patch_undo(t, PATCH_MOV | PATCH_HOP);
 }
 
 void patch_inherit(struct pl_space *child, const struct pl_space *parent)
 {
+	child->patch_lost = parent->patch_lost;
 	if (!parent->npatched)
 		return;
 	child->patched = xcalloc(parent->npatched, sizeof(*child->patched));
@@ -220,12 +251,15 @@ void patch_trapped(struct pl_thread *t)
 {
 	struct pl_space *s = t->space;
 	uint64_t rip = READ_ONCE(t->slot->regs.rip);
-	unsigned i = (unsigned)(rip ^ rip >> 6 ^ rip >> 12) % TRAP_COUNTERS;
+	unsigned h = (unsigned)(rip ^ rip >> 6 ^ rip >> 12), i = h % TRAP_COUNTERS;
 
-	if (s->gs_used || rip < 0x1000 || rip >= PL_TASK_SIZE)
+	if (s->gs_used || s->patch_lost == (PATCH_MOV | PATCH_HOP) || rip < 0x1000 || rip >= PL_TASK_SIZE)
 		return;
 	if (!s->traps)
 		s->traps = xcalloc(TRAP_COUNTERS, sizeof(*s->traps));
+	/* Sites that cannot be patched go on trapping: they must not keep a neighbour from it. */
+	for (unsigned n = 1; n < 4 && s->traps[i].rip != rip && s->traps[i].rip; n++)
+		i = (h + n) % TRAP_COUNTERS;
 	if (s->traps[i].rip != rip) {
 		s->traps[i].rip = rip;
 		s->traps[i].count = 0;
@@ -237,8 +271,8 @@ void patch_trapped(struct pl_thread *t)
 uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip)
 {
 	struct pl_space *s = t->space;
-	uint64_t tramp = ALIGN_DOWN(rip, (uint64_t)PATCH_TRAMP_SIZE), ret;
-	uint8_t first;
+	uint8_t tramp[PATCH_TRAMP_SIZE];
+	uint64_t ret;
 
 	if (rip < PATCH_TRAMP || rip >= PATCH_TRAMP + PATCH_TRAMP_LEN) {
 		for (uint32_t i = 0; i < s->npatched; i++)
@@ -246,7 +280,10 @@ uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip)
 				return s->patched[i].at;
 		return rip;
 	}
-	if (pl_space_read(s, &first, tramp, 1) != 1 || pl_space_read(s, &ret, tramp + 7, 8) != 8 || ret < 0x1000 || ret >= PL_TASK_SIZE)
+	if (!read_trampoline(s, ALIGN_DOWN(rip, (uint64_t)PATCH_TRAMP_SIZE), tramp))
 		return rip;
-	return ret - (first == 0xb8 ? 7 : 2);
+	memcpy(&ret, tramp + 7, 8);
+	if (ret < 0x1000 || ret >= PL_TASK_SIZE)
+		return rip;
+	return ret - (tramp[0] == 0xb8 ? 7 : 2);
 }

@@ -676,20 +676,13 @@ static bool order_ok(const struct pl_order *o)
 	return true;
 }
 
-static bool hits_patch_area(const struct pl_order *o)
-{
-	return (o->addr < PL_PATCH_END && o->addr + o->len > PL_PATCH_START) ||
-	       (o->op == PL_MREMAP && o->new_addr < PL_PATCH_END && o->new_addr + o->new_len > PL_PATCH_START);
-}
-
 int pl_order(struct pl_thread *t, const struct pl_order *o)
 {
 	int err = 0;
 
 	if (!order_ok(o))
 		return -EINVAL;
-	if (unlikely(hits_patch_area(o)) && !t->space->gs_used)
-		patch_undo(t);
+	patch_order(t, o);
 	if (t->norders == SLOT_MAX_ORDERS)
 		err = run_orders(t);
 	t->orders[t->norders++] = *o;

@@ -128,6 +128,7 @@ struct pl_space {
 	struct patched_site *patched; /* owned */
 	_Atomic bool undone; /* platform_patch_undo() was called */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
+	uint8_t patch_lost;  /* tables that the guest's mappings have replaced: PATCH_MOV, PATCH_HOP */
 	ktime_t cpu_time;    /* at death */
 };
 
@@ -283,10 +284,12 @@ unsigned insn_length(const uint8_t *b, size_t n, enum insn_kind *kind);
 int insn_find_padding(const uint8_t *b, size_t n, uint64_t at, size_t need, size_t reach);
 
 /* patch.c */
-#define TRAP_COUNTERS 64
+#define TRAP_COUNTERS 256
 void patch_init(struct platform *p);
 void patch_trapped(struct pl_thread *t); /* in a system call that trapped */
-void patch_undo(struct pl_thread *t);
+enum { PATCH_MOV = 1, PATCH_HOP = 2 }; /* the shapes of sites, each with its table */
+void patch_undo(struct pl_thread *t, uint8_t shapes);
+void patch_order(struct pl_thread *t, const struct pl_order *o);
 void patch_inherit(struct pl_space *child, const struct pl_space *parent);
 uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip);
 

@@ -64,8 +64,6 @@ bool pl_window_idle(struct pl_thread *t, unsigned k)
 
 bool pl_window_copy(struct pl_thread *t, uaddr_t dst, unsigned k, uint64_t at, size_t n)
 {
-	if (dst < PL_PATCH_END && dst + n > PL_PATCH_START) /* the stub's, if not the guest's */
-		return false;
 	if (t->ncopies || t->norders || t->regs_dirty || t->frame || (t->line.info & EV_KIND) != EV_SYSCALL || dst >= PL_TASK_SIZE ||
 	    n > PL_TASK_SIZE - dst || n > PL_WINDOW_SIZE || at > PL_WINDOW_SIZE - n)
 		return false;

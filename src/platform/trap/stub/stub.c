@@ -254,10 +254,13 @@ static long run_order(struct slot *s, const struct slot_order *o)
 	return -22;
 }
 
-/* Up to seven bytes of text. Other threads may be executing them: they lie in one aligned word, or the kernel knows that nobody is there. */
+/* Up to seven bytes of text. Other threads may be executing them: they lie in one aligned block of 16, which CPUs fetch at once, or the kernel
+ * knows that nobody is there. */
 static long patch(uint64_t addr, uint64_t bytes, uint32_t len)
 {
-	uint64_t page = addr & ~4095UL, *word = (uint64_t *)(addr & ~7UL), shift = (addr & 7) * 8, v;
+	unsigned __int128 *block = (unsigned __int128 *)(addr & ~15UL), old, new, mask;
+	uint64_t page = addr & ~4095UL, shift = (addr & 15) * 8;
+	bool done = false;
 	long r;
 
 	if (len > 7 || (addr & 4095) + len > 4096)
@@ -265,9 +268,16 @@ static long patch(uint64_t addr, uint64_t bytes, uint32_t len)
 	r = sys(__NR_mprotect, (long)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, 0, 0, 0);
 	if (r)
 		return r;
-	if (shift <= 64 - 8 * len) {
-		v = *word & ~(((1UL << 8 * len) - 1) << shift);
-		__atomic_store_n(word, v | bytes << shift, __ATOMIC_SEQ_CST);
+	if (shift <= 128 - 8 * len) {
+		mask = (unsigned __int128)((1UL << 8 * len) - 1) << shift;
+		old = *block;
+		while (!done) {
+			uint64_t lo = (uint64_t)old, hi = (uint64_t)(old >> 64);
+
+			new = (old & ~mask) | (unsigned __int128)bytes << shift;
+			__asm__ volatile("lock cmpxchg16b %1" : "=@ccz"(done), "+m"(*block), "+a"(lo), "+d"(hi) : "b"((uint64_t)new), "c"((uint64_t)(new >> 64)));
+			old = (unsigned __int128)hi << 64 | lo;
+		}
 	} else {
 		for (uint32_t i = 0; i < len; i++)
 			((volatile uint8_t *)addr)[i] = (uint8_t)(bytes >> 8 * i);
@@ -969,7 +979,10 @@ static noreturn void zygote_main(struct slot *s)
 	for (uint32_t i = 0; i < l->nunmap; i++)
 		sys(__NR_munmap, (long)l->unmap[i].addr, (long)l->unmap[i].len, 0, 0, 0, 0);
 
-	r = sys(__NR_mmap, PATCH_TABLE, PATCH_TABLE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED, 4, STUB_KPAGE_LEN);
+	r = sys(__NR_mmap, PATCH_TABLE_MOV, PATCH_TABLE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED, 4, STUB_KPAGE_LEN);
+	if (r < 0)
+		goto fail;
+	r = sys(__NR_mmap, PATCH_TABLE_HOP, PATCH_TABLE_LEN, PROT_READ, MAP_SHARED | MAP_FIXED, 4, STUB_KPAGE_LEN);
 	if (r < 0)
 		goto fail;
 	r = sys(__NR_mmap, PATCH_TRAMP, PATCH_TRAMP_LEN, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
