@@ -295,6 +295,10 @@ static void tsync(struct task *t, struct seccomp_filter **gone, unsigned *ngone)
 		atomic_thread_fence(memory_order_release);
 		WRITE_ONCE(o->seccomp_mode, SECCOMP_MODE_FILTER);
 		task_mask_asks_locked(o);
+		if (o->thread) { /* its stub may have been answering by itself for long */
+			pl_ids_recall(o->thread);
+			pl_rseq_lend(o->thread, false);
+		}
 	}
 }
 
