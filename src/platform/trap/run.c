@@ -275,7 +275,7 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 		if (l->info & EV_FP_LIVE)
 			t->p->stats.patched++;
 		t->streak++;
-		t->norders = t->ncopies = t->copy_used = 0;
+		t->norders = t->order_base = t->ncopies = t->copy_used = 0;
 		if (!(l->info & (EV_FP_LIVE | EV_COMPAT)) && t->p->patch_ops)
 			patch_trapped(t);
 		return true;
@@ -328,7 +328,7 @@ static bool decode(struct pl_thread *t, struct pl_event *ev, uint32_t sent)
 	default:
 		return false;
 	}
-	t->norders = t->ncopies = t->copy_used = 0;
+	t->norders = t->order_base = t->ncopies = t->copy_used = 0;
 	return true;
 }
 
