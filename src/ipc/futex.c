@@ -37,6 +37,7 @@ struct futex_q { /* bucket lock, but for what does not change */
 	struct futex_bucket *_Atomic bucket;
 	struct fiber *fiber; /* immutable */
 	uint32_t bitset;     /* immutable */
+	int prio;	     /* immutable once queued: the queue is in its order, then in that of arrival */
 	bool queued;
 	bool pi;		  /* waits for the lock itself */
 	bool requeue_pi;	  /* FUTEX_WAIT_REQUEUE_PI: to go on with requeue_key */
@@ -51,10 +52,11 @@ struct futex_q { /* bucket lock, but for what does not change */
 struct futex_table {
 	struct futex_bucket buckets[NBUCKETS];
 	uint64_t (*owner_id)(uint32_t tid);
+	int (*priority)(void);
 	_Atomic unsigned pi_waiters;
 };
 
-struct futex_table *futex_table_create(uint64_t (*owner_id)(uint32_t))
+struct futex_table *futex_table_create(uint64_t (*owner_id)(uint32_t), int (*priority)(void))
 {
 	struct futex_table *ft = aligned_alloc(64, ALIGN_UP(sizeof(*ft), (size_t)64));
 
@@ -65,6 +67,7 @@ struct futex_table *futex_table_create(uint64_t (*owner_id)(uint32_t))
 		TAILQ_INIT(&ft->buckets[i].queue);
 	}
 	ft->owner_id = owner_id;
+	ft->priority = priority;
 	return ft;
 }
 
@@ -121,6 +124,15 @@ static void q_insert_locked(struct futex_q *q, struct futex_bucket *b)
 {
 	q->bucket = b;
 	q->queued = true;
+	if (unlikely(q->prio)) {
+		struct futex_q *after;
+
+		TAILQ_FOREACH(after, &b->queue, link)
+			if (after->prio < q->prio) {
+				TAILQ_INSERT_BEFORE(after, q, link);
+				return;
+			}
+	}
 	TAILQ_INSERT_TAIL(&b->queue, q, link);
 }
 
@@ -169,6 +181,7 @@ static int q_enqueue(struct futex_table *ft, struct futex_q *q, uaddr_t addr, ui
 	uint32_t now;
 	int err;
 
+	q->prio = ft->priority();
 	atomic_fetch_add(&b->waiters, 1);
 	mutex_lock(&b->lock);
 	err = read_word(addr, &now);

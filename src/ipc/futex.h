@@ -8,8 +8,9 @@
 #include "sched/sched.h"
 
 struct futex_table;
-/* owner_id: a never reused identity of the thread with this id (in the running task's PID namespace), 0 if there is none. */
-struct futex_table *futex_table_create(uint64_t (*owner_id)(uint32_t tid));
+/* owner_id: a never reused identity of the thread with this id (in the running task's PID namespace), 0 if there is none. priority: the running
+ * task's, 1 to 99, if it has a real-time policy, else 0: those are woken first, the highest first. */
+struct futex_table *futex_table_create(uint64_t (*owner_id)(uint32_t tid), int (*priority)(void));
 void futex_table_destroy(struct futex_table *ft);
 
 #define FUTEX_BITSET_ANY 0xffffffffU

@@ -29,6 +29,8 @@ static uint64_t futex_owner_id(uint32_t tid)
 	return id;
 }
 
+static int futex_priority(void) { return READ_ONCE(current->sched_priority); }
+
 int kernel_init(const struct kernel_options *o, struct kernel **out)
 {
 	struct kernel *k = new(struct kernel);
@@ -66,7 +68,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);
 	strncpy(k->root_uts->domainname, "(none)", sizeof(k->root_uts->domainname) - 1);
 	k->tasks.root = pidns_create(k, NULL, k->root_user_ns);
-	k->futexes = futex_table_create(futex_owner_id);
+	k->futexes = futex_table_create(futex_owner_id, futex_priority);
 	*out = k;
 	return 0;
 }

@@ -95,6 +95,47 @@ TEST(futex_between_processes)
 
 static void *sleeper(void *x) { for (;;) pause(); return x; }
 static void *leaver(void *x) { msleep(50); exit(7); return x; }
+static int prio_word;
+static _Atomic int prio_woken;
+static void *prio_waiter(void *arg)
+{
+	struct sched_param sp = { .sched_priority = (int)(intptr_t)arg };
+
+	if (sched_setscheduler(0, sp.sched_priority ? SCHED_FIFO : SCHED_OTHER, &sp))
+		return (void *)1;
+	syscall(SYS_futex, &prio_word, FUTEX_WAIT, 0, NULL, NULL, 0);
+	prio_woken = prio_woken * 10 + (int)(intptr_t)arg;
+	return NULL;
+}
+
+/* Real-time waiters first, the highest first; the others as they came. */
+TEST(futex_wakes_by_priority)
+{
+	static const int prios[] = { 0, 1, 3, 2 };
+	pthread_t th[4];
+	void *refused = NULL;
+	int woken = 0;
+
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(pthread_create(&th[i], NULL, prio_waiter, (void *)(intptr_t)prios[i]), 0);
+		usleep(50000);
+	}
+	for (int i = 0; i < 4; i++) {
+		woken += (int)syscall(SYS_futex, &prio_word, FUTEX_WAKE, 1, NULL, NULL, 0);
+		usleep(50000);
+	}
+	for (int i = 0; i < 4; i++) {
+		void *r;
+
+		CHECK_EQ(pthread_join(th[i], &r), 0);
+		refused = r ? r : refused;
+	}
+	if (refused) /* without the right to real-time policies there is nothing to see */
+		return;
+	CHECK_EQ(woken, 4);
+	CHECK_EQ(prio_woken, 3210);
+}
+
 TEST(exit_group_from_a_thread)
 {
 	int st = CHILD_STATUS({
