@@ -200,17 +200,19 @@ void patch_undo(struct pl_thread *t, uint8_t shapes)
 	struct pl_space *s = t->space;
 
 	s->patch_lost |= shapes;
+	sleeplock_lock(&s->patch_lock);
 	for (uint32_t i = s->npatched; i--;) {
 		struct patched_site ps;
 		uint64_t now = 0;
 
-		if (i >= s->npatched || !(shape_of(&s->patched[i]) & shapes)) /* other threads did some of it while this one waited */
+		if (!(shape_of(&s->patched[i]) & shapes))
 			continue;
 		ps = s->patched[i];
 		s->patched[i] = s->patched[--s->npatched];
 		if (pl_space_read(s, &now, ps.at, ps.len) == ps.len && now == ps.now) /* else the text went long ago */
 			write_text(t, ps.at, ps.was, ps.len);
 	}
+	sleeplock_unlock(&s->patch_lock);
 	if (s->traps) /* what was patched may be once more, in the other shape */
 		memset(s->traps, 0, TRAP_COUNTERS * sizeof(*s->traps));
 }
@@ -264,8 +266,14 @@ void patch_trapped(struct pl_thread *t)
 		s->traps[i].rip = rip;
 		s->traps[i].count = 0;
 	}
-	if (++s->traps[i].count == PATCH_AFTER)
-		patch_site(t, rip);
+	if (++s->traps[i].count == PATCH_AFTER) {
+		if (sleeplock_trylock(&s->patch_lock)) {
+			patch_site(t, rip);
+			sleeplock_unlock(&s->patch_lock);
+		} else {
+			s->traps[i].count--; /* another thread is at it: next time */
+		}
+	}
 }
 
 uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip)

@@ -70,6 +70,7 @@ struct pl_space *space_alloc(struct platform *p)
 	s->p = p;
 	LIST_INIT(&s->threads);
 	LIST_INIT(&s->idle);
+	sleeplock_init(&s->patch_lock, RANK_PLATFORM);
 	s->area_fd = memfd_create("bailey-slots", MFD_CLOEXEC);
 	if (s->area_fd < 0 || getrandom(&s->cookie, sizeof(s->cookie), 0) != sizeof(s->cookie)) {
 		host_refused(p, "processes", errno);

@@ -124,8 +124,9 @@ struct pl_space {
 	uint32_t area_slots; /* what the area's size allows */
 	uint32_t next_index, nfree, *free_index; /* slots given back, oldest first */
 	struct { uint64_t rip; uint32_t count; } *traps; /* TRAP_COUNTERS; owned; own threads' fibers */
-	uint32_t npatched; /* own threads' fibers */
-	struct patched_site *patched; /* owned */
+	struct sleeplock patch_lock; /* text is written by one thread at a time: the stub's mprotects do not mix, and neither do choices of padding */
+	uint32_t npatched; /* patch_lock */
+	struct patched_site *patched; /* owned; patch_lock */
 	_Atomic bool undone; /* platform_patch_undo() was called */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
 	uint8_t patch_lost;  /* tables that the guest's mappings have replaced: PATCH_MOV, PATCH_HOP */
