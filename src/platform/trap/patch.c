@@ -7,7 +7,8 @@
  * the syscall instruction stay what they were. Only the five bytes of the mov change, and code that jumps to the syscall itself
  * still traps and works.
  * Any other `syscall`, whatever stands around it, becomes a short jump of two bytes to a hop: the seven-byte jump, in padding
- * between functions that nothing executes, at most 127 bytes away (insn.c looks for it). It goes through the same table at another
+ * between functions that nothing executes, at most 127 bytes away (insn.c looks for it), or to a jump of five bytes in such padding, which
+ * leads to a hop farther away. It goes through the same table at another
  * address, because images that are not position-independent and their heaps may well cover the first one; these have hops only.
  * Entry k of the table leads to trampoline k, at a fixed address above the guest's, in memory that is private to the process:
  *	mov $nr,%eax (or a nop as long); movabs $return,%rcx; jmp patched_entry
@@ -112,11 +113,12 @@ static bool read_trampoline(struct pl_space *s, uint64_t at, uint8_t b[PATCH_TRA
 
 #define BEFORE 8 /* bytes that are read in front of the return address */
 #define REACH 127
+#define FAR 1000
 struct site {
 	struct pl_thread *t;
 	uint64_t ret;
 	size_t n; /* bytes there are of text */
-	uint8_t text[BEFORE + REACH + 8 + 16];
+	uint8_t text[BEFORE + FAR + 8 + 16];
 };
 
 static bool same_page(uint64_t a, uint64_t b) { return a / GUEST_PAGE_SIZE == b / GUEST_PAGE_SIZE; }
@@ -135,7 +137,7 @@ static bool shape_mov(struct site *s, struct patched_site *ps)
 	if (b[BEFORE - 7] != 0xb8 || nr != s->t->line.nr || (b[BEFORE - 8] & 0xf0) == 0x40 || b[BEFORE - 8] == 0x66)
 		return false;
 	ps->at = s->ret - 7;
-	ps->hop = 0;
+	ps->near = ps->hop = 0;
 	ps->len = 5;
 	ps->was = 0xb8UL | (uint64_t)nr << 8;
 	return same_page(ps->at - 1, s->ret - 1) && writable_now(s, ps->at, 5);
@@ -146,19 +148,24 @@ static bool shape_any(struct site *s, struct patched_site *ps)
 	const uint8_t *after = s->text + BEFORE;
 	/* Code that looks at flags from before the call would find others: jumps, moves and sets on conditions, pushf, lahf. */
 	uint8_t high = after[0] == 0x0f ? after[1] & 0xf0 : 0;
-	int off;
+	int off, near;
 
 	if ((after[0] & 0xf0) == 0x70 || high == 0x40 || high == 0x80 || high == 0x90 || after[0] == 0x9c || after[0] == 0x9f)
 		return false;
-	off = insn_find_padding(after, s->n - BEFORE, s->ret, 7, REACH);
-	if (off < 0)
+	off = near = insn_find_padding(after, s->n - BEFORE, s->ret, 7, REACH);
+	if (off < 0) {
+		near = insn_find_padding(after, s->n - BEFORE, s->ret, 5, REACH);
+		off = insn_find_padding(after, s->n - BEFORE, s->ret, 7, FAR);
+	}
+	if (near < 0 || off < 0)
 		return false;
 	ps->at = s->ret - 2;
 	ps->hop = s->ret + (uint64_t)off;
+	ps->near = near != off ? s->ret + (uint64_t)near : 0;
 	ps->len = 2;
 	ps->was = 0x050f;
-	ps->now = 0xebUL | (uint64_t)off << 8;
-	return same_page(ps->at, s->ret - 1) && same_page(ps->hop, ps->hop + 6) && writable_now(s, ps->at, 2);
+	ps->now = 0xebUL | (uint64_t)near << 8;
+	return same_page(ps->at, s->ret - 1) && same_page(ps->hop, ps->hop + 6) && same_page(ps->near, ps->near + 4) && writable_now(s, ps->at, 2);
 }
 
 /* Rewrite the site whose syscall instruction ends at ret. */
@@ -179,7 +186,8 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 		return;
 	if (!(!(s->patch_lost & PATCH_MOV) && shape_mov(&site, &ps)) && !(!(s->patch_lost & PATCH_HOP) && shape_any(&site, &ps)))
 		return;
-	if (!p->patch_ops->text(p->patch_arg, t, ps.hop ? ps.hop : ps.at, &ignored, &ignored))
+	if (ps.hop && (!p->patch_ops->text(p->patch_arg, t, ps.hop, &ignored, &ignored) ||
+		       !p->patch_ops->text(p->patch_arg, t, ps.near ? ps.near : ps.hop, &ignored, &ignored)))
 		return;
 	k = site_index(p, id, off << 1 | !!ps.hop);
 	if (!k)
@@ -187,7 +195,7 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	if (!ps.hop)
 		ps.now = jump_bytes(PATCH_TABLE_MOV, k) & 0xffffffffffUL;
 	if (!write_trampoline(s, k, &ps, ret) || (ps.hop && !write_text(t, ps.hop, jump_bytes(PATCH_TABLE_HOP, k), 7)) ||
-	    !write_text(t, ps.at, ps.now, ps.len))
+	    (ps.near && !write_text(t, ps.near, 0xe9UL | (ps.hop - ps.near - 5) << 8, 5)) || !write_text(t, ps.at, ps.now, ps.len))
 		return;
 	p->stats.sites++;
 	s->patched = xrealloc(s->patched, (s->npatched + 1) * sizeof(*s->patched));
@@ -284,7 +292,7 @@ uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip)
 
 	if (rip < PATCH_TRAMP || rip >= PATCH_TRAMP + PATCH_TRAMP_LEN) {
 		for (uint32_t i = 0; i < s->npatched; i++)
-			if (s->patched[i].hop == rip)
+			if (s->patched[i].hop == rip || s->patched[i].near == rip)
 				return s->patched[i].at;
 		return rip;
 	}

@@ -105,8 +105,8 @@ struct pl_thread {
 	uint8_t *snap;	      /* SLOT_BUF_SIZE; owned; allocated with the first prefetch */
 };
 
-/* A call site as it is now; was, now: the bytes at `at`. */
-struct patched_site { uint64_t at, hop; uint64_t was, now; uint32_t len; };
+/* A call site as it is now; was, now: the bytes at `at`. hop, near: 0 = none. */
+struct patched_site { uint64_t at, near, hop; uint64_t was, now; uint32_t len; };
 
 struct pl_space {
 	struct platform *p; /* immutable */
