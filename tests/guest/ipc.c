@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
+#include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
@@ -217,6 +218,32 @@ static void noted(int s, siginfo_t *i, void *u)
 }
 
 /* SIGEV_THREAD as the C library does it: a cookie comes by a netlink socket. */
+/* What is mounted of an IPC namespace's message queues outlives it: they can be listed, not made. */
+TEST(mqueue_mount_outlives_namespace)
+{
+	char dir[] = "/tmp/mqueueXXXXXX", path[64];
+	int st;
+	pid_t p;
+
+	if (geteuid() || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return;
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/later", dir);
+	p = fork();
+	if (!p)
+		_exit(unshare(CLONE_NEWIPC) || mount("mqueue", dir, "mqueue", 0, NULL));
+	CHECK_EQ(waitpid(p, &st, 0), p);
+	CHECK_EQ(st, 0);
+	for (int i = 0; i < 200 && (st = open(path, O_CREAT | O_RDWR, 0600)) >= 0; i++) { /* the host lets it go a little later */
+		close(st);
+		unlink(path);
+		usleep(20000);
+	}
+	CHECK(st == -1 && errno == EACCES);
+	CHECK(!umount(dir));
+	rmdir(dir);
+}
+
 TEST(mq_notify_by_socket)
 {
 	char name[32], b[16], cookie[32], got[64];

@@ -142,6 +142,8 @@ static int mq_create(struct inode *dir, const char *name, uint32_t mode, struct 
 	bool given = false;
 	int r;
 
+	if (!refcount_read(&ns->ref)) /* a mount has outlived its namespace */
+		return -EACCES;
 	mutex_lock(&ns->mq_lock);
 	LIST_FOREACH(w, &ms->wanted, link)
 		if (w->fiber == fiber_self()) {
