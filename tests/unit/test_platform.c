@@ -2,6 +2,7 @@
 /* platform_test.c: a kernel of a few calls around platform/: a guest (platform_guest.c) in spaces and threads of its own. */
 #include "platform/patch.h"
 #include "platform/platform.h"
+#include "platform/trap/abi.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -303,8 +304,114 @@ static void run(void *arg)
 		pl_set_result(t, res);
 	}
 }
+/* ---- hostile stubs ---- */
+
+/* Living children but the zygote, the pool (two at most) and `but` more. */
+static int strays(int but)
+{
+	char path[64], line[512], state;
+	int n = 0, pid, ppid;
+	FILE *c, *f;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	c = fopen(path, "r");
+	while (c && fscanf(c, "%d", &pid) == 1) {
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		f = fopen(path, "r");
+		if (f && fgets(line, sizeof(line), f) && sscanf(strrchr(line, ')') + 1, " %c %d", &state, &ppid) == 2 && state != 'Z' && state != 'X')
+			n++;
+		if (f)
+			fclose(f);
+	}
+	if (c)
+		fclose(c);
+	return c ? n - 1 - but : -1;
+}
+/* A stub whose clone with these flags says `err`, and whose child stays where it is. */
+static struct pl_thread *hostile(uint32_t flags, int8_t err)
+{
+	uint8_t text[8192], lie[] = {0x48, 0x85, 0xc0, 0x74, 9, 0x6a, (uint8_t)err, 0x58, 0x41, 0x5d, 0x41, 0x5c, 0x5b, 0xc3, 0xf3, 0x90, 0xeb, 0xfc};
+	uint8_t set[5] = {0xbf}, call[] = {0xb8, 56, 0, 0, 0, 0x0f, 0x05}, *at;
+	struct pl_space *s;
+	struct pl_thread *t;
+	char path[64];
+	int fd;
+	if (pl_space_create(P, &s, &t))
+		return NULL;
+	pl_thread_attach(t, fiber_self());
+	memcpy(set + 1, &flags, 4);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pl_space_host_pid(s));
+	fd = open(path, O_RDWR);
+	ssize_t n = pread(fd, text, sizeof(text), STUB_TEXT);
+	at = n > 0 ? memmem(text, (size_t)n, set, sizeof(set)) : NULL;
+	at = at ? memmem(at, 64, call, sizeof(call)) : NULL;
+	if (!at || pwrite(fd, lie, sizeof(lie), STUB_TEXT + (at - text) + (long)sizeof(call)) != sizeof(lie)) {
+		printf("no clone in the stub's text: %zd\n", n);
+		t = NULL;
+	}
+	close(fd);
+	return t;
+}
+static bool all_gone(int but)
+{
+	for (int i = 0; i < 100; i++) {
+		ktime_t end = ktime_mono() + 100 * NSEC_PER_MSEC;
+		if (strays(but) <= 2)
+			return true;
+		while (ktime_mono() < end)
+			fiber_park(PARK_UNINTERRUPTIBLE, end);
+	}
+	printf("%d stray processes are left\n", strays(but));
+	return false;
+}
+static bool hostile_stubs(void)
+{
+	struct pl_space *s;
+	struct pl_thread *c, *t = hostile(0x8011, -EAGAIN);
+	int peak = 0, made, err = 0;
+	for (made = 0; t && made < 10; made++)
+		if (pl_space_fork(t, &s, &c) != -EAGAIN)
+			return false;
+	/* They are found without another fork, and the process goes on. */
+	if (!t || strays(1) < 10 || !all_gone(1))
+		return false;
+	ktime_t start = ktime_mono();
+	for (made = 0; made < 500 && (err = pl_space_fork(t, &s, &c)) == -EAGAIN; made++)
+		peak = MAX(peak, strays(1));
+	printf("forks that lie: killed after %d in %ld us, error %d; at most %d processes at a time\n", made, (long)(ktime_mono() - start) / 1000, err, peak);
+	if (peak < 20 || peak > 64 + 3 || made > 300)
+		return false;
+	pl_thread_destroy(t);
+	if (!all_gone(0))
+		return false;
+	/* "Interrupted", time and again: no more than CLONES_MAX. */
+	t = hostile(0x8011, -EINTR);
+	err = t ? pl_space_fork(t, &s, &c) : 0;
+	peak = strays(0);
+	printf("a fork that is interrupted for ever: %d, %d processes\n", err, peak);
+	if (!err || peak < 4 || peak > 16 + 3)
+		return false;
+	pl_thread_destroy(t);
+	if (!all_gone(0))
+		return false;
+	t = hostile(0x50f00, -EAGAIN);
+	for (made = 0; t && made < 40; made++) {
+		err = pl_thread_clone(t, &c);
+		if (err != -EAGAIN)
+			break;
+	}
+	printf("threads that lie: killed after %d\n", made);
+	if (!t || made < 8 || made > 20)
+		return false;
+	pl_thread_destroy(t);
+	return all_gone(0);
+}
 static void first(void *arg)
 {
+	if (!hostile_stubs()) {
+		printf("FAIL hostile stubs\n");
+		sched_stop(S, 95);
+		return;
+	}
 	struct pl_space *s;
 	struct pl_thread *t;
 	int err = pl_space_create(P, &s, &t);

@@ -366,6 +366,10 @@ static void got_clone(struct platform *p, struct pl_thread *t, const struct secc
 		ok = false;
 	if (!ok)
 		return protocol_error(p, n, "clone that was not ordered");
+	if (t->clones_let)
+		stray_locked(t, ordered);
+	if (!strays_allow_locked(t, ordered))
+		return protocol_error(p, n, "children that never said hello");
 	if (notif_send(p, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == 0 && ++t->clones_let == CLONES_MAX)
 		t->clone_ordered = 0;
 }

@@ -204,8 +204,7 @@ static bool said_hello(void *arg)
 	return t->nid || thread_is_dead(t);
 }
 
-/* Let `by` clone `child` (how: ANS_FORK or ANS_THREAD) and wait until it is there. */
-static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
+static int spawn_order(struct pl_thread *by, struct pl_thread *child, uint32_t how)
 {
 	uint64_t value = 0;
 	int err;
@@ -235,6 +234,20 @@ static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
 		return -EAGAIN;
 	child->need_full = true;
 	return 0;
+}
+
+/* Let `by` clone `child` (how: ANS_FORK or ANS_THREAD) and wait until it is there. */
+static int spawn(struct pl_thread *by, struct pl_thread *child, uint32_t how)
+{
+	int err;
+
+	if (how == ANS_FORK)
+		by->fork_since = strays_clock();
+	err = spawn_order(by, child, how);
+	by->fork_since = 0;
+	if (unlikely(by->clones_let > 1 || (by->clones_let && !child->tid)))
+		strays_after_order(by, child, how);
+	return err;
 }
 
 /* The child's registers: the parent's, with rax = 0. */

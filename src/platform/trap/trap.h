@@ -66,6 +66,7 @@ struct pl_thread {
 	bool hello;	      /* nid is the HELLO */
 	uint32_t clone_ordered; /* ANS_FORK or ANS_THREAD until the child is there */
 	uint32_t clones_let;  /* for this order */
+	ktime_t fork_since;   /* its fork order runs, or the child's HELLO is still to come; strays_clock() */
 	struct pl_thread *cloned_by; /* until its HELLO */
 	_Atomic int phase;
 	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
@@ -119,6 +120,7 @@ struct pl_space {
 	unsigned nidle;
 	LIST_ENTRY(pl_space) hash_link;
 	unsigned nthreads;
+	uint32_t strays, stray_threads; /* its share, at most */
 	bool hashed, killed, dead;
 	int dead_signal;
 	uint32_t area_slots; /* what the area's size allows */
@@ -191,6 +193,8 @@ struct platform {
 	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
 	ktime_t rate_since;
 	bool closing;
+	uint32_t strays; /* processes that nobody knows, at most; lock */
+	bool strays_watched; /* lock */
 	bool refused; /* the host refused a process or thread, and the user knows */
 	/* direct.c */
 	_Atomic int direct;
@@ -255,6 +259,12 @@ void sleeps_no_more(struct pl_thread *t);
 void linger_end(struct pl_thread *t);
 void wake_dozing(struct pl_thread *t);
 int notif_send(struct platform *p, uint64_t id, int64_t val, uint32_t flags);
+
+/* strays.c */
+ktime_t strays_clock(void);
+void stray_locked(struct pl_thread *t, uint32_t how); /* t may have made a child that nobody knows; how: ANS_FORK or ANS_THREAD */
+bool strays_allow_locked(struct pl_thread *t, uint32_t how); /* false: there are too many for another clone */
+void strays_after_order(struct pl_thread *by, struct pl_thread *child, uint32_t how); /* of more clones than one, or without a HELLO */
 
 /* direct.c */
 struct seccomp_notif;

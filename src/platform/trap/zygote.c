@@ -434,12 +434,7 @@ void platform_destroy(struct platform *p)
 	p->closing = true;
 	direct_exit(p);
 	if (p->zygote_pid > 0) {
-		for (int i = 0; i < SPACE_HASH; i++) {
-			struct pl_space *s;
-
-			LIST_FOREACH(s, &p->hash[i], hash_link)
-				kill(s->pid, SIGKILL);
-		}
+		kill(-p->zygote_pid, SIGKILL); /* known or not */
 		kill(p->zygote_pid, SIGKILL);
 		while (waitpid(-p->zygote_pid, NULL, __WALL) > 0)
 			;
