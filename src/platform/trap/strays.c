@@ -6,7 +6,7 @@
  * left one are counted: those asked for again within an order, and those of an order that ended without its child's HELLO. Most such
  * counts are wrong (a signal took the stub out of the call), so what is there is counted before anything follows from it:
  * - processes are children of this process in the zygote's group. One that no space has and that is older than every fork order that runs
- *   cannot be a child that is still on its way: it is killed. A fiber looks once a second while there may be any.
+ *   cannot be a child that is still on its way: it is killed. A fiber looks once a second until there have been none for a while.
  * - threads of a process: the host has more of them than this process knows. They end with their process only.
  */
 #include "platform/trap/trap.h"
@@ -22,6 +22,7 @@
 #define STRAYS_OF_ONE 16 /* where there are any, it is not by chance that so many may be a process's */
 #define STRAY_THREADS_MAX 16 /* per process */
 #define LOOK_EVERY NSEC_PER_SEC
+#define CLEAN_LOOKS 10 /* before it stops looking */
 #define TICK (NSEC_PER_SEC / 100) /* of a start time in /proc */
 
 ktime_t strays_clock(void)
@@ -105,20 +106,22 @@ static void look_locked(struct platform *p)
 static void watch(void *arg)
 {
 	struct platform *p = arg;
-	ktime_t until = ktime_mono() + LOOK_EVERY;
 
-	for (;;) {
+	/* A clone that was let through happens when its thread gets a CPU, while another thread may have ended the order in its name. */
+	for (int clean = 0; clean < CLEAN_LOOKS;) {
+		ktime_t until = ktime_mono() + LOOK_EVERY;
+		bool any;
+
 		while (ktime_mono() < until)
 			fiber_park(PARK_UNINTERRUPTIBLE, until);
-		until = ktime_mono() + LOOK_EVERY;
 		mutex_lock(&p->lock);
+		any = p->strays;
 		look_locked(p);
-		if (!p->strays)
-			break;
+		clean = any || p->strays ? 0 : clean + 1;
+		if (clean == CLEAN_LOOKS)
+			p->strays_watched = false;
 		mutex_unlock(&p->lock);
 	}
-	p->strays_watched = false;
-	mutex_unlock(&p->lock);
 }
 
 void stray_locked(struct pl_thread *t, uint32_t how)
