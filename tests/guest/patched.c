@@ -115,6 +115,28 @@ TEST_TIMEOUT(signals, 30)
 	CHECK_EQ(shallow, 0);
 }
 
+/* Two copies of libc, each with its own errno: calls return into the one that they came from. */
+TEST(text_mapped_twice)
+{
+	void *h = dlmopen(LM_ID_NEWLM, "libc.so.6", RTLD_NOW);
+	long (*lseek2)(int, long, int);
+	int *(*errno2)(void);
+
+	CHECK(h);
+	lseek2 = (long (*)(int, long, int))dlsym(h, "lseek");
+	errno2 = (int *(*)(void))dlsym(h, "__errno_location");
+	CHECK(lseek2 && errno2);
+	for (int i = 0; i < 200; i++) {
+		errno = *errno2() = 0;
+		CHECK_ERRNO(lseek(-1, 0, SEEK_SET), EBADF);
+		CHECK_EQ(*errno2(), 0);
+		errno = 0;
+		CHECK_EQ(lseek2(-1, 0, SEEK_SET), -1);
+		CHECK_EQ(errno, 0);
+		CHECK_EQ(*errno2(), EBADF);
+	}
+}
+
 TEST(mapped_over)
 {
 	unsigned char *t = (unsigned char *)TABLE_HOP;

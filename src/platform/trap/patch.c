@@ -168,6 +168,19 @@ static bool shape_any(struct site *s, struct patched_site *ps)
 	return same_page(ps->at, s->ret - 1) && same_page(ps->hop, ps->hop + 6) && same_page(ps->near, ps->near + 4) && writable_now(s, ps->at, 2);
 }
 
+/* Is trampoline k that of a site in another mapping of the same file? The trampoline knows one way back. */
+static bool returns_elsewhere(struct pl_space *s, uint32_t k, uint64_t at)
+{
+	for (uint32_t i = 0; i < s->npatched; i++) {
+		const struct patched_site *o = &s->patched[i];
+		uint64_t now = 0;
+
+		if (o->index == k && o->at != at && pl_space_read(s, &now, o->at, o->len) == o->len && now == o->now)
+			return true;
+	}
+	return false;
+}
+
 /* Rewrite the site whose syscall instruction ends at ret. */
 static void patch_site(struct pl_thread *t, uint64_t ret)
 {
@@ -192,6 +205,9 @@ static void patch_site(struct pl_thread *t, uint64_t ret)
 	k = site_index(p, id, off << 1 | !!ps.hop);
 	if (!k)
 		return;
+	if (returns_elsewhere(s, k, ps.at))
+		return;
+	ps.index = k;
 	if (!ps.hop)
 		ps.now = jump_bytes(PATCH_TABLE_MOV, k) & 0xffffffffffUL;
 	if (!write_trampoline(s, k, &ps, ret) || (ps.hop && !write_text(t, ps.hop, jump_bytes(PATCH_TABLE_HOP, k), 7)) ||

@@ -107,7 +107,7 @@ struct pl_thread {
 };
 
 /* A call site as it is now; was, now: the bytes at `at`. hop, near: 0 = none. */
-struct patched_site { uint64_t at, near, hop; uint64_t was, now; uint32_t len; };
+struct patched_site { uint64_t at, near, hop; uint64_t was, now; uint32_t len, index; };
 
 struct pl_space {
 	struct platform *p; /* immutable */
