@@ -9,6 +9,7 @@
  */
 #include "kernel/internal.h"
 #include "kernel/ipc_ns.h"
+#include "kernel/kcov.h"
 #include "kernel/namespace.h"
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
@@ -360,6 +361,7 @@ static const struct run_state *exit_main(struct task *t)
 	struct kernel *k = t->kernel;
 	struct thread_group *tg = t->tg;
 
+	kcov_task_exit(t);
 	/* Leave the group: from here on it neither stops nor takes signals. */
 	mutex_lock(&k->tasks.lock);
 	bool stopped = task_exit_signals_locked(t);

@@ -89,6 +89,9 @@ struct task {
 	int nice, sched_policy, sched_priority, ioprio;
 	struct { uint64_t runtime, deadline, period, flags; } sched_dl; /* of SCHED_DEADLINE */
 	ktime_t start_time;		/* ktime_mono */
+#ifdef BAILEY_KCOV
+	struct kcov *kcov;		/* counted: what traces it; own fiber */
+#endif
 
 	/* task_set.lock */
 	struct thread_group *tg;

@@ -211,6 +211,9 @@ static int setup_root(struct sandbox *s)
 	static const struct { const char *at, *type; unsigned long flags; const char *data; } mounts[] = {
 		{ "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL },
 		{ "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL },
+#ifdef BAILEY_KCOV
+		{ "/sys/kernel/debug", "debugfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL },
+#endif
 		{ "/dev", "devtmpfs", MS_NOSUID, NULL },
 		{ "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666" },
 		{ "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777" },
@@ -262,6 +265,9 @@ static void register_all(struct kernel *k)
 	devpts_register();
 	proc_register();
 	sys_register();
+#ifdef BAILEY_KCOV
+	debugfs_register();
+#endif
 	mqueue_register();
 	pipe_init();
 	epoll_init();

@@ -75,6 +75,10 @@ struct fiber_context {
 	struct { uint64_t file; int64_t from, to; bool again; } window_read;
 	bool timed;		  /* count the TSC ticks that pass in parks */
 	uint64_t parked_ticks;
+#ifdef BAILEY_KCOV
+	_Atomic uint64_t *kcov_area; /* NULL: not traced (kernel/kcov.h) */
+	uint64_t kcov_size;
+#endif
 };
 /* Not started: fiber_wake() starts it. Runs on the worker with the given number, or the caller's (-1). */
 struct fiber *fiber_create(struct sched *s, int worker, const char *name, void (*fn)(void *), void *arg);

@@ -172,6 +172,15 @@ static int nd_init(struct nd *nd, int dfd, const char *name, unsigned flags)
 	return 0;
 }
 
+/* File systems that are asked each time make their inodes anew. A directory keeps its dentry all the same while somebody holds it, for below it
+ * something may be mounted. */
+static bool same_object(const struct inode *a, const struct inode *b)
+{
+	if (a == b)
+		return true;
+	return a && S_ISDIR(b->mode) && a->ino == b->ino && a->ops == b->ops && a->mode == b->mode && a->uid == b->uid && a->gid == b->gid;
+}
+
 int lookup_one_locked(struct dentry *dir, const char *name, size_t len, struct dentry **out)
 {
 	struct inode *di = dir->inode, *inode = NULL;
@@ -204,7 +213,7 @@ int lookup_one_locked(struct dentry *dir, const char *name, size_t len, struct d
 		return ret;
 	}
 	if (d) { /* no_dcache: the same object again keeps its dentry */
-		if (!ret && d->inode == inode) {
+		if (!ret && same_object(d->inode, inode)) {
 			inode_put(inode);
 			*out = d;
 			return 0;

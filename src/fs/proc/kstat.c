@@ -163,7 +163,7 @@ int proc_show_version(struct pnode *n, struct strbuf *b)
 
 int proc_show_filesystems(struct pnode *n, struct strbuf *b)
 {
-	static const char *const known[] = { "sysfs", "tmpfs", "devtmpfs", "proc", "cgroup", "cgroup2", "devpts", "mqueue", "overlay", "ramfs" };
+	static const char *const known[] = { "sysfs", "tmpfs", "devtmpfs", "proc", "cgroup", "cgroup2", "devpts", "mqueue", "overlay", "ramfs", "debugfs" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
 		if (get_fs_type(known[i]))

@@ -13,6 +13,7 @@ char task_state_char(struct task *t); /* as in /proc/PID/stat */
 /* Registers "proc" (data ignored; shows the PID namespace of the task that mounts it, the root one's outside tasks) and "sysfs". */
 void proc_register(void);
 void sys_register(void);
+void debugfs_register(void);
 /* A file in /proc/net (of every network namespace): show writes its text. t: the task whose namespace is looked at, counted by
  * the caller (t->net_ns). From init functions only. */
 void proc_net_register(const char *name, int (*show)(struct task *t, struct strbuf *b));
