@@ -106,3 +106,12 @@ TEST(move)
 	CHECK_ERRNO(mount("a/sub", "b", NULL, MS_MOVE, NULL), EINVAL); /* out of a shared mount */
 	CHECK_ERRNO(mount("a", "a/two", NULL, MS_MOVE, NULL), ELOOP);
 }
+TEST(deep_in_proc)
+{
+	if (!own_ns())
+		SKIP("no mount namespaces");
+	CHECK(!mount("t", "/proc/sys/kernel", "tmpfs", 0, NULL));
+	CHECK(!touch("/proc/sys/kernel/x") && is("/proc/sys/kernel/x") && !is("/proc/sys/kernel/ostype"));
+	CHECK(is("/proc/sys/vm/overcommit_memory") && is("/proc/sys/kernel/x"));
+	CHECK(!umount("/proc/sys/kernel") && !is("/proc/sys/kernel/x") && is("/proc/sys/kernel/ostype"));
+}
