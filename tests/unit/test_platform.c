@@ -377,8 +377,10 @@ static bool hostile_stubs(void)
 	ktime_t start = ktime_mono();
 	for (made = 0; made < 500 && (err = pl_space_fork(t, &s, &c)) == -EAGAIN; made++)
 		peak = MAX(peak, strays(1));
-	printf("forks that lie: killed after %d in %ld us, error %d; at most %d processes at a time\n", made, (long)(ktime_mono() - start) / 1000, err, peak);
-	if (peak < 20 || peak > 64 + 3 || made > 300)
+	ktime_t took = ktime_mono() - start;
+	printf("forks that lie: killed after %d in %ld us, error %d; at most %d processes at a time\n", made, (long)took / 1000, err, peak);
+	/* On a machine that is too busy for 16 a second they are ended as they come. */
+	if (peak < 8 || peak > 64 + 3 || (err == -EAGAIN && took < 30 * NSEC_PER_SEC))
 		return false;
 	pl_thread_destroy(t);
 	if (!all_gone(0))
