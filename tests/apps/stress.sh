@@ -4,8 +4,11 @@
 # group runs (2); the groups are made so that each stressor gets a fair part of one CPU.
 command -v stress-ng >/dev/null || { echo "no stress-ng"; exit 1; }
 group() {
-	stress-ng -q --verify -t "${STRESS_SECS:-2}" "$@" 2>&1
-	echo "$*: $?"
+	local out status
+	out=$(stress-ng -q --verify -t "${STRESS_SECS:-2}" "$@" 2>&1)
+	status=$?
+	((status == 0)) || echo "$out"
+	echo "$*: $status"
 }
 group --fork 1 --vfork 1 --clone 1 --wait 1 --zombie 1 --daemon 1 --exec 1 --spawn 1
 group --pthread 1 --futex 1 --mutex 1 --sem 1 --switch 1 --yield 1 --membarrier 1 --context 1
