@@ -5,7 +5,7 @@ BAILEY := $(BUILD)/bailey
 
 PREFIX ?= /usr/local
 
-.PHONY: run build test bench debug deps test-deps clean format install
+.PHONY: run build test bench debug tsan deps test-deps clean format install
 
 run: build ## install what is missing, build, run the tour (or CMD='...') inside Bailey
 ifdef CMD
@@ -35,6 +35,11 @@ debug: deps ## build-debug/bailey, with lock ranks, ASan and UBSan
 	@test -f build-debug/build.ninja || meson setup build-debug --buildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
 	@ninja -C build-debug --quiet
 
+tsan: deps ## the test of sched/ under the thread sanitizer
+	@test -f build-tsan/build.ninja || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
+	@ninja -C build-tsan --quiet tests/unit/test-sched
+	@build-tsan/tests/unit/test-sched
+
 deps:
 	@scripts/deps build
 test-deps:
@@ -44,4 +49,4 @@ format:
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
 
 clean:
-	rm -rf build build-debug
+	rm -rf build build-debug build-tsan
