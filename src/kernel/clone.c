@@ -327,6 +327,8 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 		refcount_init(&v->ref);
 		refcount_get(&v->ref);
 		wait_queue_init(&v->wq);
+		v->pid = c->pid;
+		pid_get(v->pid);
 		c->vfork_done = v;
 		c->is_vfork_child = true;
 	}
@@ -349,12 +351,8 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	if (a->flags & CLONE_PARENT_SETTID)
 		(void)put_int_now(t, a->parent_tid, nr); /* as Linux: a bad pointer is not reported */
 	refcount_get(&c->ref); /* the fiber's */
-	int event = unlikely(t->trace_calls) ? ptrace_clone_event(t, a->flags, a->exit_signal) : 0, event_nr = 0;
-	if (event) {
-		mutex_lock(&k->tasks.lock);
-		event_nr = t->tracer ? pid_nr(c->pid, task_pid_ns(t->tracer)) : 0;
-		mutex_unlock(&k->tasks.lock);
-	}
+	int event = unlikely(t->trace_calls) ? ptrace_clone_event(t, a->flags, a->exit_signal) : 0;
+	int event_nr = event ? ptrace_event_nr(t, c->pid) : 0;
 	r = link_task(c, t, tg, a, event);
 	if (r) {
 		/* Its fiber was never started: let it begin and end by itself. */
@@ -365,10 +363,8 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	task_set_fiber_context(c, c->fiber);
 	pl_rseq_lend(c->thread, task_lends(c));
 	fiber_wake(c->fiber);
-	if (unlikely(event)) {
-		t->ptrace->vfork_nr = event_nr;
+	if (unlikely(event))
 		ptrace_event(t, event, event_nr);
-	}
 	if (v) {
 		t->vfork_waiting = v;
 		t->after_syscall = &run_vfork_wait;
@@ -392,8 +388,10 @@ long task_clone(struct task *t, const struct clone_args_k *a) { return do_clone(
 
 void vfork_done_put(struct vfork_done *v)
 {
-	if (refcount_put(&v->ref))
+	if (refcount_put(&v->ref)) {
+		pid_put(v->pid);
 		free(v);
+	}
 }
 
 void task_vfork_complete(struct task *t)

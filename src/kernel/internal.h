@@ -31,7 +31,7 @@ void task_main(void *arg); /* the fiber of every task */
 struct task *tg_live_task_locked(struct thread_group *tg); /* one that has not begun to exit, or NULL */
 void task_signal_parent_stop_locked(struct task *t, struct thread_group *tg, int code, int status); /* CLD_STOPPED, CLD_CONTINUED */
 
-struct vfork_done { struct refcount ref; _Atomic bool done; struct wait_queue wq; };
+struct vfork_done { struct refcount ref; _Atomic bool done; struct wait_queue wq; struct pid *pid /* counted: the child's */; };
 void vfork_done_put(struct vfork_done *v);
 void task_vfork_complete(struct task *t);
 /* clear_child_tid, robust list, vfork: what both exit and exec do before they leave an address space. */

@@ -8,16 +8,14 @@
 
 struct pid *(*pidfd_proc_hook)(struct file *f);
 
-static bool exited(struct pid *p, bool thread)
+static bool exited(struct pid *p)
 {
 	guard(mutex)(&pid_ns_of(p)->kernel->tasks.lock);
 	struct task *t = p->task;
 	if (!t)
 		return true;
-	/* A process's descriptor is readable when all its threads are gone; PIDFD_THREAD's when the thread is. */
-	if (t->exit_state < TASK_EXIT_ZOMBIE)
-		return false;
-	return thread || t->tg->ntasks == 1;
+	/* A leader is told of when all its threads are gone, with PIDFD_THREAD too: one of them may take its number by an exec. */
+	return t->exit_state >= TASK_EXIT_ZOMBIE && (t != t->tg->leader || t->tg->ntasks == 1);
 }
 
 static struct wait_queue *exit_queue(struct pid *p)
@@ -34,7 +32,7 @@ static unsigned pidfd_poll(struct file *f, struct poll_table *pt)
 {
 	struct pid *p = f->private;
 	poll_wait(f, exit_queue(p), pt);
-	if (!exited(p, f->flags & PIDFD_THREAD_FLAG))
+	if (!exited(p))
 		return 0;
 	guard(mutex)(&pid_ns_of(p)->kernel->tasks.lock);
 	return EPOLLIN | EPOLLRDNORM | (p->task ? 0 : EPOLLHUP);
@@ -44,7 +42,7 @@ static void pidfd_fdinfo(struct file *f, char *buf, size_t size)
 {
 	struct pid *p = f->private;
 	struct pid_namespace *ns = task_pid_ns(current);
-	int nr = exited(p, true) && !p->task ? -1 : pid_nr(p, ns);
+	int nr = exited(p) && !p->task ? -1 : pid_nr(p, ns);
 	struct strbuf b = { 0 };
 	strbuf_printf(&b, "Pid:\t%d\nNSpid:\t%d", nr, nr);
 	if (nr > 0)
@@ -99,11 +97,10 @@ static void fill_info_locked(struct pidfd_info_k *i, struct task *t)
 static void fill_coredump_locked(struct pidfd_info_k *i, struct task *t)
 {
 	guard(mutex)(&t->lock);
-	if (t->tg->exiting && (t->tg->exit_status & 0x80))
+	if (t->tg->exiting && W_SIGNALED(t->tg->exit_status) && (t->tg->exit_status & 0x80))
 		i->coredump_mask = COREDUMPED | COREDUMP_USER;
 	else if (t->mm)
 		i->coredump_mask = mm_layout(t->mm)->dumpable ? COREDUMP_USER : COREDUMP_SKIP;
-	i->mask |= i->coredump_mask ? INFO_COREDUMP : 0;
 }
 
 static long get_info(struct pid *p, unsigned cmd, uint64_t arg)
@@ -126,13 +123,15 @@ static long get_info(struct pid *p, unsigned cmd, uint64_t arg)
 	}
 	if (p->task) {
 		fill_info_locked(&i, p->task);
-		if ((mask & INFO_COREDUMP) && size >= sizeof(i))
+		if (mask & INFO_COREDUMP)
 			fill_coredump_locked(&i, p->task);
+	} else if (p->reaped && W_SIGNALED(p->exit_status) && (p->exit_status & 0x80) && (mask & INFO_COREDUMP)) {
+		i.coredump_mask = COREDUMPED | COREDUMP_USER;
 	}
 	mutex_unlock(&pid_ns_of(p)->kernel->tasks.lock);
 	if (!i.mask)
 		return -ESRCH;
-	i.mask |= INFO_CGROUPID;
+	i.mask |= INFO_CGROUPID | (mask & INFO_COREDUMP);
 	i.cgroupid = CGROUP_ID;
 	size_t n = MIN(size, sizeof(i));
 	if (copy_to_user(arg, &i, n) || (size > n && clear_user(arg + n, size - n)))

@@ -3,7 +3,7 @@
  *
  * OVERVIEW: a tracee hangs on its tracer's list (task.tracees) from TRACEME, ATTACH, SEIZE or a traced clone until DETACH, its reaping
  * or the tracer's death. Requests need a tracee in a ptrace stop; those that touch its registers or memory run on its own fiber
- * (on_tracee), the others here.
+ * (ptrace_on_tracee), the others here.
  * LOCKS: task.tracer and the list under task_set.lock and the tracee's signal lock to change, either to read.
  */
 #include "kernel/ptrace.h"
@@ -246,7 +246,7 @@ static bool stopped_for(struct task *o, struct task *t)
 	return o->tracer == t && o->stop == STOP_PTRACE && !o->ptrace->listening && !o->killed;
 }
 
-static long on_tracee(struct task *t, struct task *o, long (*fn)(struct task *, void *), void *arg)
+long ptrace_on_tracee(struct task *t, struct task *o, long (*fn)(struct task *, void *), void *arg)
 {
 	struct ptrace_request q = { .fn = fn, .arg = arg, .waiter = current->fiber };
 	signal_lock(o);
@@ -273,15 +273,6 @@ static long do_mem(struct task *o, void *p)
 	struct mem_arg *a = p;
 	return (long)ptrace_access(o, a->addr, a->buf, a->n, a->write);
 }
-static long do_getregs(struct task *o, void *p)
-{
-	ptrace_get_user_regs(o, p);
-	return 0;
-}
-static long do_setregs(struct task *o, void *p) { return ptrace_set_user_regs(o, p); }
-struct fp_arg { void *buf; size_t n; };
-static long do_getfp(struct task *o, void *p) { return ptrace_get_fp(o, ((struct fp_arg *)p)->buf, ((struct fp_arg *)p)->n); }
-static long do_setfp(struct task *o, void *p) { return ptrace_set_fp(o, ((struct fp_arg *)p)->buf, ((struct fp_arg *)p)->n); }
 static long do_setmask(struct task *o, void *p)
 {
 	task_set_blocked(o, *(sigset_k *)p & ~SIG_UNBLOCKABLE);
@@ -321,7 +312,7 @@ size_t ptrace_mm_access(struct mm *mm, uaddr_t addr, void *buf, size_t n, bool w
 	o = tracee_in(current, mm, &tracer);
 	if (!o)
 		return 0;
-	long r = on_tracee(tracer, o, do_mem, &a);
+	long r = ptrace_on_tracee(tracer, o, do_mem, &a);
 	task_put(o);
 	return r < 0 ? 0 : (size_t)r;
 }
@@ -332,142 +323,11 @@ bool ptrace_yama_allows(struct task *t, struct task *o)
 	return o->tg == t->tg || yama_allows_locked(t, o);
 }
 
-_Static_assert(sizeof(struct pl_regs) == sizeof(struct user_regs_struct), "the same fields");
-#define DEBUGREG offsetof(struct user, u_debugreg)
-#define USER_AREA 928 /* Linux's struct user has two fields behind them */
-
-static long peek_user(struct task *t, struct task *o, uint64_t addr, uint64_t data)
-{
-	uint64_t v = 0;
-	struct pl_regs r;
-	if ((addr & 7) || addr >= USER_AREA)
-		return -EIO;
-	if (addr < sizeof(r)) {
-		long e = on_tracee(t, o, do_getregs, &r);
-		if (e)
-			return e;
-		v = ((uint64_t *)&r)[addr / 8];
-	} else if (addr >= DEBUGREG && addr < DEBUGREG + 64) {
-		v = o->ptrace->debugreg[(addr - DEBUGREG) / 8];
-	}
-	return put_user(v, data);
-}
-
-static long poke_user(struct task *t, struct task *o, uint64_t addr, uint64_t data)
-{
-	struct pl_regs r;
-	if ((addr & 7) || addr >= USER_AREA)
-		return -EIO;
-	if (addr < sizeof(r)) {
-		long e = on_tracee(t, o, do_getregs, &r);
-		if (e)
-			return e;
-		((uint64_t *)&r)[addr / 8] = data;
-		return on_tracee(t, o, do_setregs, &r);
-	}
-	if (addr >= DEBUGREG && addr < DEBUGREG + 64) {
-		unsigned n = (addr - DEBUGREG) / 8;
-		return ptrace_set_debugreg(o->ptrace, n, data);
-	}
-	return -EIO;
-}
-
 static long peek_poke(struct task *t, struct task *o, uint64_t addr, uint64_t *word, bool write)
 {
 	struct mem_arg a = { addr, word, 8, write };
-	long r = on_tracee(t, o, do_mem, &a);
+	long r = ptrace_on_tracee(t, o, do_mem, &a);
 	return r < 0 ? r : r == 8 ? 0 : -EIO;
-}
-
-/* Registers as a set: *size bytes at most in buf; what was moved. */
-static long regset(struct task *t, struct task *o, unsigned type, struct iovec *iov, bool set)
-{
-	size_t max, n;
-	unsigned word = 8;
-	char *buf;
-	long r;
-	switch (type) {
-	case NT_PRSTATUS: max = sizeof(struct pl_regs); break;
-	case NT_PRFPREG: max = 512; break;
-	case NT_X86_XSTATE: max = pl_xsave_size(t->kernel->platform) - 4; break;
-	case 0x201: return -ENXIO; /* NT_386_IOPERM: nobody has such a map */
-	default: return -EINVAL;
-	}
-	if (iov->iov_len % word)
-		return -EINVAL;
-	n = MIN(iov->iov_len, max);
-	buf = xzalloc(max);
-	struct fp_arg fp = { buf, max };
-	if (set && type == NT_X86_XSTATE && iov->iov_len != max) {
-		free(buf);
-		return -EFAULT;
-	}
-	r = type == NT_PRSTATUS ? on_tracee(t, o, do_getregs, buf) : on_tracee(t, o, do_getfp, &fp);
-	if (r >= 0 && !set)
-		r = copy_to_user((uaddr_t)iov->iov_base, buf, n);
-	if (r >= 0 && set) {
-		r = copy_from_user(buf, (uaddr_t)iov->iov_base, n);
-		if (!r)
-			r = type == NT_PRSTATUS ? on_tracee(t, o, do_setregs, buf) : on_tracee(t, o, do_setfp, &fp);
-	}
-	free(buf);
-	if (r >= 0)
-		iov->iov_len = n;
-	return r < 0 ? r : 0;
-}
-
-static long regset_user(struct task *t, struct task *o, unsigned type, uaddr_t at, bool set)
-{
-	struct iovec iov;
-	if (copy_from_user(&iov, at, sizeof(iov)))
-		return -EFAULT;
-	long r = regset(t, o, type, &iov, set);
-	return r ? r : put_user(iov.iov_len, at + offsetof(struct iovec, iov_len));
-}
-
-/* SETREGS of a whole struct; GETREGS. */
-static long regs_user(struct task *t, struct task *o, unsigned type, uaddr_t at, bool set)
-{
-	struct iovec iov = { .iov_base = (void *)at, .iov_len = type == NT_PRSTATUS ? sizeof(struct pl_regs) : 512 };
-	long r = regset(t, o, type, &iov, set);
-	return r == -EFAULT ? -EIO : r;
-}
-
-static long syscall_info(struct task *t, struct task *o, uint64_t size, uaddr_t at)
-{
-	struct ptrace_syscall_info s;
-	struct pl_regs r;
-	long e = on_tracee(t, o, do_getregs, &r);
-	size_t n = offsetof(struct ptrace_syscall_info, entry);
-	if (e)
-		return e;
-	memset(&s, 0, sizeof(s));
-	s.op = o->ptrace->op;
-	s.arch = 0xc000003e; /* AUDIT_ARCH_X86_64 */
-	s.instruction_pointer = r.rip;
-	s.stack_pointer = r.rsp;
-	uint64_t args[6] = { r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9 };
-	switch (s.op) {
-	case PTRACE_SYSCALL_INFO_ENTRY:
-		s.entry.nr = r.orig_rax;
-		memcpy(s.entry.args, args, sizeof(args));
-		n = sizeof(s.entry) + n;
-		break;
-	case PTRACE_SYSCALL_INFO_EXIT:
-		s.exit.rval = (int64_t)r.rax;
-		s.exit.is_error = r.rax >= (uint64_t)-4095L;
-		n = offsetof(struct ptrace_syscall_info, exit.is_error) + 1;
-		break;
-	case PTRACE_SYSCALL_INFO_SECCOMP:
-		s.seccomp.nr = r.orig_rax;
-		memcpy(s.seccomp.args, args, sizeof(args));
-		s.seccomp.ret_data = o->ptrace->seccomp_data;
-		n = offsetof(struct ptrace_syscall_info, seccomp.ret_data) + 4;
-		break;
-	}
-	if (copy_to_user(at, &s, MIN(size, n)))
-		return -EFAULT;
-	return (long)n;
 }
 
 static long getsiginfo(struct task *t, struct task *o, uaddr_t at)
@@ -619,19 +479,6 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 	case PTRACE_POKETEXT:
 	case PTRACE_POKEDATA:
 		return peek_poke(t, o, addr, &data, true);
-	case PTRACE_PEEKUSR:
-		return peek_user(t, o, addr, data);
-	case PTRACE_POKEUSR:
-		return poke_user(t, o, addr, data);
-	case PTRACE_GETREGS:
-	case PTRACE_SETREGS:
-		return regs_user(t, o, NT_PRSTATUS, data, request == PTRACE_SETREGS);
-	case PTRACE_GETFPREGS:
-	case PTRACE_SETFPREGS:
-		return regs_user(t, o, NT_PRFPREG, data, request == PTRACE_SETFPREGS);
-	case PTRACE_GETREGSET:
-	case PTRACE_SETREGSET:
-		return regset_user(t, o, (unsigned)addr, data, request == PTRACE_SETREGSET);
 	case PTRACE_GETSIGINFO:
 		return getsiginfo(t, o, data);
 	case PTRACE_SETSIGINFO:
@@ -648,7 +495,7 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 			return -EINVAL;
 		if (get_user(set, data))
 			return -EFAULT;
-		return on_tracee(t, o, do_setmask, &set);
+		return ptrace_on_tracee(t, o, do_setmask, &set);
 	case PTRACE_OLDSETOPTIONS:
 	case PTRACE_SETOPTIONS:
 		r = check_options(t, data);
@@ -657,8 +504,6 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 		return r;
 	case PTRACE_GETEVENTMSG:
 		return put_user(o->ptrace->message, data);
-	case PTRACE_GET_SYSCALL_INFO:
-		return syscall_info(t, o, addr, data);
 	case PTRACE_GET_RSEQ_CONFIGURATION:
 		return rseq_configuration(o, addr, data);
 	case PTRACE_SECCOMP_GET_FILTER:
@@ -676,7 +521,7 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 	case PTRACE_DETACH:
 		return detach(t, o, data);
 	}
-	return -EIO;
+	return ptrace_user_request(t, o, request, addr, data);
 }
 
 long task_ptrace(struct task *t, long request, int pid, uint64_t addr, uint64_t data)

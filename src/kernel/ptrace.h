@@ -27,12 +27,9 @@ struct ptrace_state { /* of a tracee; allocated when it is first traced, freed w
 	int why;		      /* CLD_TRAPPED or CLD_STOPPED */
 	uint64_t message;
 	siginfo_k info;		      /* have_info: last_siginfo */
-	uint8_t op;		      /* PTRACE_SYSCALL_INFO_* of this stop */
 	struct ptrace_request *request;
 	/* own fiber */
 	bool forced_tf;		      /* the trap flag is ours, not the guest's */
-	uint32_t seccomp_data;
-	int vfork_nr;
 	uint64_t debugreg[8];	      /* its tracer writes them while it is stopped */
 	bool watch;		      /* some of them are switched on */
 	uint64_t watched[4];	      /* what was there before the instruction */
@@ -51,10 +48,16 @@ void ptrace_exit_tracer_locked(struct task *t); /* task_set.lock: t dies, what i
 void ptrace_clone_locked(struct task *child, struct task *t, uint64_t clone_flags, int event);
 int ptrace_clone_event(struct task *t, uint64_t clone_flags, int exit_signal); /* PTRACE_EVENT_* to tell, or 0 */
 
+long ptrace_on_tracee(struct task *t, struct task *o, long (*fn)(struct task *, void *), void *arg); /* on its fiber; it is t's, and stopped */
+
+/* ---- ptrace_user.c ---- */
+long ptrace_user_request(struct task *t, struct task *o, long request, uint64_t addr, uint64_t data); /* registers; -EIO: not one of them */
+
 /* ---- ptrace_stop.c: own fiber unless it says _locked ---- */
 /* Stop until the tracer goes on: the signal it was resumed with. No locks held. Returns at once, 0, when nobody traces or t is killed. */
 int ptrace_stop(struct task *t, int code, int why, uint64_t message, const siginfo_k *info);
 void ptrace_event(struct task *t, int event, uint64_t message); /* if its option is set */
+int ptrace_event_nr(struct task *t, struct pid *p); /* as its tracer sees it */
 bool ptrace_event_enabled(struct task *t, int event);
 void ptrace_exec(struct task *t, int old_nr);
 int ptrace_signal(struct task *t, int sig, siginfo_k *info); /* signal-delivery-stop: the number to deliver, or 0 */
@@ -76,9 +79,10 @@ void ptrace_signal_tracer_locked(struct task *t, int code, int status); /* task_
 /* ---- ptrace_regs.c: own fiber of the stopped tracee ---- */
 struct user_fp;
 void ptrace_get_user_regs(struct task *t, struct pl_regs *r);
-long ptrace_set_user_regs(struct task *t, const struct pl_regs *r);
-long ptrace_get_fp(struct task *t, void *buf, size_t size); /* as NT_X86_XSTATE; bytes */
-long ptrace_set_fp(struct task *t, const void *buf, size_t size);
+long ptrace_set_user_regs(struct task *t, const void *regs, size_t n); /* the first n bytes of them */
+/* FP state as NT_PRFPREG has it, or as NT_X86_XSTATE: pl_xsave_size() - 4 bytes, but at least 512 */
+long ptrace_get_fp(struct task *t, void *buf, bool xstate);
+long ptrace_set_fp(struct task *t, const void *buf, bool xstate);
 /* The debugger's view of memory: reads and writes what its mappings forbid, as FOLL_FORCE. Bytes. */
 size_t ptrace_access(struct task *t, uaddr_t addr, void *buf, size_t n, bool write);
 

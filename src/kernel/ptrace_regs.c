@@ -4,20 +4,55 @@
 #include "kernel/ptrace.h"
 #include "mm/uaccess.h"
 #include "platform/platform.h"
+#include <stddef.h>
 #include <sys/mman.h>
 
 void ptrace_get_user_regs(struct task *t, struct pl_regs *r) { pl_get_regs(t->thread, r); }
 
-long ptrace_set_user_regs(struct task *t, const struct pl_regs *r)
+#define FLAGS_SETTABLE 0x54dd5ULL /* CF PF AF ZF SF TF DF OF NT RF AC */
+
+static bool selector_ok(uint64_t v) { return !(v & 0xffff) || (v & 3) == 3; }
+
+/* Word by word from the start of the struct: what is in front of one that is refused has been set. */
+long ptrace_set_user_regs(struct task *t, const void *buf, size_t n)
 {
-	if ((r->cs & 3) != 3 || (r->ss & 3) != 3 || r->fs_base >= PL_TASK_SIZE || r->gs_base >= PL_TASK_SIZE)
-		return -EIO;
-	pl_set_regs(t->thread, r);
+	struct pl_regs r, w = { 0 };
+	size_t done = 0;
+	long err = 0;
+
+	pl_get_regs(t->thread, &r);
+	memcpy(&w, buf, n);
+	for (; done < n && !err; done += 8) {
+		uint64_t v = ((uint64_t *)&w)[done / 8];
+
+		switch (done) {
+		case offsetof(struct pl_regs, cs):
+		case offsetof(struct pl_regs, ss):
+			err = (v & 3) == 3 ? 0 : -EIO;
+			break;
+		case offsetof(struct pl_regs, ds):
+		case offsetof(struct pl_regs, es):
+		case offsetof(struct pl_regs, fs):
+		case offsetof(struct pl_regs, gs):
+			err = selector_ok(v) ? 0 : -EIO;
+			break;
+		case offsetof(struct pl_regs, fs_base):
+		case offsetof(struct pl_regs, gs_base):
+			err = v < PL_TASK_SIZE ? 0 : -EIO;
+			break;
+		case offsetof(struct pl_regs, eflags):
+			v = (r.eflags & ~FLAGS_SETTABLE) | (v & FLAGS_SETTABLE);
+			break;
+		}
+		if (!err)
+			((uint64_t *)&r)[done / 8] = v;
+	}
+	pl_set_regs(t->thread, &r);
 	/* A debugger that saves and restores registers around a call of its own carries a pending restart with them: orig_rax says
 	 * whether rax may still be a restart code (-1: no). */
-	t->syscall_nr = (int64_t)r->orig_rax >= 0 ? (int64_t)(int32_t)r->orig_rax : -1;
-	t->result = (int64_t)r->rax;
-	return 0;
+	t->syscall_nr = (int32_t)r.orig_rax >= 0 ? (int64_t)(int32_t)r.orig_rax : -1;
+	t->result = (int64_t)r.rax;
+	return err;
 }
 
 /* ---- floating point ---- */
@@ -40,18 +75,18 @@ static uint8_t *xsave_copy(struct task *t, size_t *size)
 	return x;
 }
 
-long ptrace_get_fp(struct task *t, void *buf, size_t size)
+static size_t fp_size(size_t xsize, bool xstate) { return xstate && xsize > FXSAVE_SIZE + 64 ? xsize - 4 : FXSAVE_SIZE; }
+
+long ptrace_get_fp(struct task *t, void *buf, bool xstate)
 {
 	size_t xsize;
 	uint8_t *x = xsave_copy(t, &xsize);
 	uint64_t bv = 3, features = pl_xfeatures(t->kernel->platform);
-	uint32_t mxcsr;
 
 	if (!x)
 		return -EIO;
 	if (xsize > FXSAVE_SIZE + 64)
 		memcpy(&bv, x + FXSAVE_SIZE, 8);
-	memcpy(&mxcsr, x + 24, 4);
 	/* What is in its initial state was perhaps not written. */
 	if (!(bv & 1)) {
 		memset(x, 0, 24);
@@ -61,23 +96,36 @@ long ptrace_get_fp(struct task *t, void *buf, size_t size)
 	if (!(bv & 2))
 		memset(x + 160, 0, 256);
 	memset(x + SW_OFFSET, 0, FXSAVE_SIZE - SW_OFFSET);
-	memcpy(x + SW_OFFSET, &features, 8);
-	size = MIN(size, xsize > FXSAVE_SIZE + 64 ? xsize - 4 : FXSAVE_SIZE);
-	memcpy(buf, x, size);
+	if (xstate)
+		memcpy(x + SW_OFFSET, &features, 8);
+	memcpy(buf, x, fp_size(xsize, xstate));
 	free(x);
-	return (long)size;
+	return 0;
 }
 
-long ptrace_set_fp(struct task *t, const void *buf, size_t size)
+/* Features that the CPU does not have, the compacted format, and what is reserved. */
+static bool xstate_header_ok(struct task *t, const uint8_t *x)
 {
-	size_t xsize;
+	uint64_t h[8];
+
+	memcpy(h, x + FXSAVE_SIZE, sizeof(h));
+	for (int i = 1; i < 8; i++)
+		if (h[i])
+			return false;
+	return !(h[0] & ~pl_xfeatures(t->kernel->platform));
+}
+
+long ptrace_set_fp(struct task *t, const void *buf, bool xstate)
+{
+	size_t xsize, size;
 	uint8_t *x = xsave_copy(t, &xsize), sw[FXSAVE_SIZE - SW_OFFSET];
 	uint64_t bv;
 	long r;
 
 	if (!x)
 		return -EIO;
-	if (size > (xsize > FXSAVE_SIZE + 64 ? xsize - 4 : FXSAVE_SIZE)) {
+	size = fp_size(xsize, xstate);
+	if (size > FXSAVE_SIZE && !xstate_header_ok(t, buf)) {
 		free(x);
 		return -EINVAL;
 	}

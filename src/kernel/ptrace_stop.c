@@ -103,7 +103,6 @@ int ptrace_stop(struct task *t, int code, int why, uint64_t message, const sigin
 	signal_lock(t);
 	code = t->killed ? 0 : p->code;
 	p->waitable = p->listening = p->have_info = false;
-	p->op = 0;
 	signal_unlock(t);
 	return code;
 }
@@ -117,6 +116,12 @@ bool ptrace_event_enabled(struct task *t, int event)
 {
 	struct ptrace_state *p = t->ptrace;
 	return t->tracer && p && (READ_ONCE(p->options) & (1u << event));
+}
+
+int ptrace_event_nr(struct task *t, struct pid *p)
+{
+	guard(mutex)(&t->kernel->tasks.lock);
+	return t->tracer ? pid_nr(p, task_pid_ns(t->tracer)) : 0;
 }
 
 void ptrace_event(struct task *t, int event, uint64_t message)
@@ -222,13 +227,12 @@ void ptrace_notify_locked(struct task *t)
 
 /* ---- system calls ---- */
 
-static void call_stop(struct task *t, uint8_t op, uint64_t message)
+static void call_stop(struct task *t, uint64_t message)
 {
 	struct ptrace_state *p = t->ptrace;
 	int code = SIGTRAP | (p->options & PTRACE_O_TRACESYSGOOD ? 0x80 : 0), sig;
 	siginfo_k i;
 	trap_info(t, &i, code);
-	p->op = op;
 	sig = ptrace_stop(t, code, CLD_TRAPPED, message, &i);
 	if (sig > 0 && sig <= NSIG_K) {
 		siginfo_user(&i, sig, SI_USER, NULL, t);
@@ -262,7 +266,7 @@ bool ptrace_call_enter(struct task *t)
 		return true;
 	pl_set_result(t->thread, -ENOSYS);
 	t->result = -ENOSYS;
-	call_stop(t, PTRACE_SYSCALL_INFO_ENTRY, 1 /* PTRACE_EVENTMSG_SYSCALL_ENTRY */);
+	call_stop(t, PTRACE_EVENTMSG_SYSCALL_ENTRY);
 	if (t->killed) {
 		t->result = -EINTR;
 		return false;
@@ -287,8 +291,6 @@ bool ptrace_seccomp(struct task *t, uint32_t data)
 	if (!ptrace_event_enabled(t, PTRACE_EVENT_SECCOMP))
 		return false;
 	trap_info(t, &i, code);
-	t->ptrace->op = PTRACE_SYSCALL_INFO_SECCOMP;
-	t->ptrace->seccomp_data = data;
 	ptrace_stop(t, code, CLD_TRAPPED, data, &i);
 	return !t->killed && reload_call(t);
 }
@@ -300,7 +302,7 @@ void ptrace_call_exit(struct task *t)
 	if (!p || !t->tracer)
 		return;
 	if (p->calls == TRACE_CALLS) {
-		call_stop(t, PTRACE_SYSCALL_INFO_EXIT, 2 /* PTRACE_EVENTMSG_SYSCALL_EXIT */);
+		call_stop(t, PTRACE_EVENTMSG_SYSCALL_EXIT);
 		if (p->step || p->watch)
 			atomic_store(&t->work_pending, true);
 	} else if (p->watch && !p->step) {

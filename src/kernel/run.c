@@ -294,9 +294,9 @@ static const struct run_state *vfork_wait(struct task *t)
 		(void)wait_event(&v->wq, atomic_load(&v->done), PARK_KILLABLE, KTIME_MAX);
 	}
 	t->vfork_waiting = NULL;
-	vfork_done_put(v);
 	if (unlikely(t->trace_calls))
-		ptrace_event(t, PTRACE_EVENT_VFORK_DONE, t->ptrace->vfork_nr);
+		ptrace_event(t, PTRACE_EVENT_VFORK_DONE, ptrace_event_nr(t, v->pid));
+	vfork_done_put(v);
 	return &run_syscall_exit;
 }
 

@@ -15,7 +15,7 @@
 #include <linux/capability.h>
 #include <linux/ptrace.h>
 
-#define PATH_MAX_INSNS 32768 /* of all filters of a task */
+#define PATH_MAX_INSNS 32768 /* of all filters of a task, at their cost */
 #define FILTER_PENALTY 4
 #define SYS_SECCOMP_CODE 1
 
@@ -70,13 +70,15 @@ unsigned seccomp_filters(struct task *t)
 
 /* ---- for a tracer ---- */
 
+static bool may_look(struct task *t) { return cred_has_cap(t->cred, CAP_SYS_ADMIN) && !t->seccomp_mode; }
+
 /* Counted. */
 static long nth_filter(struct task *t, struct task *o, uint64_t n, struct seccomp_filter **out)
 {
 	struct seccomp_filter *f;
 	uint64_t count = 0;
 
-	if (!cred_has_cap(t->cred, CAP_SYS_ADMIN) || t->seccomp_mode)
+	if (!may_look(t))
 		return -EACCES;
 	signal_lock(o);
 	for (f = o->seccomp; f; f = f->prev)
@@ -106,6 +108,8 @@ long seccomp_get_metadata(struct task *t, struct task *o, uint64_t size, uaddr_t
 	struct seccomp_filter *f = NULL;
 	long r;
 
+	if (!may_look(t))
+		return -EACCES;
 	if (size < sizeof(md.filter_off))
 		return -EINVAL;
 	if (get_user(md.filter_off, at))
@@ -162,16 +166,30 @@ static const char *action_name(uint32_t action)
 	return "allow";
 }
 
-static void trap(struct task *t, const struct seccomp_data *d, int reason)
+static void trap_info(struct task *t, siginfo_k *info, const struct seccomp_data *d, int reason)
 {
-	siginfo_k info = { .si_signo = SIGSYS, .si_code = SYS_SECCOMP_CODE, .si_errno = reason };
 	struct pl_regs r;
 
+	memset(info, 0, sizeof(*info));
+	info->si_signo = SIGSYS;
+	info->si_code = SYS_SECCOMP_CODE;
+	info->si_errno = reason;
 	pl_get_regs(t->thread, &r);
-	info.sys.call_addr = r.rip;
-	info.sys.nr = d->nr;
-	info.sys.arch = AUDIT_ARCH_X86_64;
-	task_force_signal(t, &info);
+	info->sys.call_addr = r.rip;
+	info->sys.nr = d->nr;
+	info->sys.arch = AUDIT_ARCH_X86_64;
+}
+
+/* No handler and no tracer sees this SIGSYS; a core may be written. */
+static void kill_process(struct task *t, const struct seccomp_data *d, int reason)
+{
+	siginfo_k info;
+	int sig = SIGSYS;
+
+	trap_info(t, &info, d, reason);
+	if (task_core_dump(t, sig, &info))
+		sig |= 0x80;
+	task_group_exit(t, sig);
 }
 
 static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
@@ -180,6 +198,7 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 	struct seccomp_data d = { .nr = (int)nr, .arch = AUDIT_ARCH_X86_64 };
 	uint32_t r, action, data;
 	bool ip = false, log = false;
+	siginfo_k info;
 
 	*result = -ENOSYS;
 	if (unlikely(t->trace_calls) && ptrace_suspends_seccomp(t))
@@ -211,7 +230,8 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 		return false;
 	case SECCOMP_RET_TRAP:
 		*result = (int32_t)nr; /* the registers as they were at the call */
-		trap(t, &d, (int)data);
+		trap_info(t, &info, &d, (int)data);
+		task_force_signal(t, &info);
 		return false;
 	case SECCOMP_RET_TRACE:
 		if (again)
@@ -224,13 +244,13 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 	case SECCOMP_RET_USER_NOTIF:
 		return match->listener ? seccomp_notify(t, match->listener, &d, result) : false;
 	case SECCOMP_RET_KILL_THREAD:
-		if (t->tg->nactive > 1) {
+		if (READ_ONCE(t->tg->ntasks) > 1) {
 			task_exit(t, SIGSYS);
 			return false;
 		}
 		break;
 	}
-	task_group_exit(t, SIGSYS); /* KILL_PROCESS, and whatever nobody knows */
+	kill_process(t, &d, (int)data); /* KILL_PROCESS, and whatever nobody knows */
 	return false;
 }
 
@@ -315,6 +335,8 @@ static int load(struct task *t, uaddr_t fprog, struct seccomp_filter **out)
 		return -EINVAL;
 	if (!t->no_new_privs && !ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
 		return -EACCES;
+	if (!p.filter)
+		return -EINVAL;
 	f = xzalloc(sizeof(*f) + p.len * sizeof(f->prog[0]));
 	refcount_init(&f->ref);
 	f->len = p.len;
@@ -323,6 +345,7 @@ static int load(struct task *t, uaddr_t fprog, struct seccomp_filter **out)
 		free(f);
 		return r;
 	}
+	f->cost = seccomp_bpf_cost(f->prog, f->len);
 	for (unsigned i = 0; i < f->len; i++)
 		if (f->prog[i].code == (BPF_LD | BPF_W | BPF_ABS) && f->prog[i].k >= offsetof(struct seccomp_data, instruction_pointer) &&
 		    f->prog[i].k < offsetof(struct seccomp_data, args))
@@ -333,10 +356,10 @@ static int load(struct task *t, uaddr_t fprog, struct seccomp_filter **out)
 
 static long attach(struct task *t, unsigned flags, struct seccomp_filter *f, struct seccomp_filter **gone, unsigned *ngone)
 {
-	unsigned total = f->len;
+	unsigned total = f->cost;
 
 	for (struct seccomp_filter *i = t->seccomp; i; i = i->prev) {
-		total += i->len + FILTER_PENALTY;
+		total += i->cost + FILTER_PENALTY;
 		if (f->listener && i->listener)
 			return -EBUSY;
 	}

@@ -14,12 +14,13 @@ struct seccomp_filter {
 	struct seccomp_filter *prev;	   /* counted */
 	struct seccomp_listener *listener; /* counted; NULL: none */
 	bool log, needs_ip;
-	unsigned len;
+	unsigned len, cost;
 	struct sock_filter prog[];
 };
 
 /* bpf.c of it: 0 or -EINVAL. */
 int seccomp_bpf_check(const struct sock_filter *f, unsigned len);
+unsigned seccomp_bpf_cost(const struct sock_filter *f, unsigned len);
 uint32_t seccomp_bpf_run(const struct sock_filter *f, const struct seccomp_data *d);
 
 /* A call under a mode: true: it goes on. Else *result is what it returns, or after_syscall or a signal says how it ends. Own fiber. */

@@ -103,6 +103,27 @@ int seccomp_bpf_check(const struct sock_filter *f, unsigned len)
 	return BPF_CLASS(f[len - 1].code) == BPF_RET ? 0 : -EINVAL;
 }
 
+/* How long Linux's own form of a checked program is: that is what its limit on all filters of a task counts. */
+unsigned seccomp_bpf_cost(const struct sock_filter *f, unsigned len)
+{
+	unsigned n = 3; /* it clears two registers and moves one */
+
+	for (unsigned i = 0; i < len; i++, f++) {
+		if (f->code == (BPF_ALU | BPF_DIV | BPF_X)) {
+			n += 5;
+		} else if (f->code == (BPF_RET | BPF_K)) {
+			n += 2;
+		} else if (BPF_CLASS(f->code) == BPF_JMP && BPF_OP(f->code) != BPF_JA) {
+			bool one = !f->jf || (!f->jt && BPF_OP(f->code) != BPF_JSET);
+
+			n += (one ? 1 : 2) + (BPF_SRC(f->code) == BPF_K && (int32_t)f->k < 0);
+		} else {
+			n++;
+		}
+	}
+	return n;
+}
+
 uint32_t seccomp_bpf_run(const struct sock_filter *f, const struct seccomp_data *d)
 {
 	uint32_t a = 0, x = 0, m[SCRATCH];

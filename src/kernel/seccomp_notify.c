@@ -217,7 +217,7 @@ static long add_fd(struct seccomp_listener *l, uaddr_t arg, unsigned size)
 	struct fd_table *fdt;
 	long r, fd;
 
-	if (size < sizeof(a) || size > GUEST_PAGE_SIZE)
+	if (size < sizeof(a) || size >= GUEST_PAGE_SIZE)
 		return -EINVAL;
 	r = copy_struct_from_user(&a, sizeof(a), arg, size);
 	if (r)
@@ -261,7 +261,7 @@ static long listener_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	case SECCOMP_IOW(4, uint64_t): /* SECCOMP_IOCTL_NOTIF_SET_FLAGS: on which CPU to wake is the host's matter */
 		return arg & ~1ULL ? -EINVAL : 0;
 	}
-	if ((cmd & ~IOCSIZE_MASK) == (SECCOMP_IOCTL_NOTIF_ADDFD & ~IOCSIZE_MASK))
+	if ((cmd & ~(IOC_INOUT | IOCSIZE_MASK)) == (SECCOMP_IOCTL_NOTIF_ADDFD & ~(IOC_INOUT | IOCSIZE_MASK)))
 		return add_fd(l, arg, _IOC_SIZE(cmd));
 	return -EINVAL;
 }

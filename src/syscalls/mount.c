@@ -68,7 +68,7 @@ long sys_pivot_root(struct task *t, const struct syscall_args *a)
 
 /* struct file_handle of a file system that needs eight bytes. */
 struct handle8 { uint32_t bytes; int32_t type; uint64_t handle; };
-enum { FILEID_KERNFS_ = 0xfe, FD_PIDFS_ROOT_ = -10002 };
+enum { FILEID_KERNFS_ = 0xfe, FILEID_INVALID_ = 0xff, FD_PIDFS_ROOT_ = -10002 };
 
 static long put_handle(const struct syscall_args *a, uint64_t handle, int32_t mnt_id)
 {
@@ -79,7 +79,7 @@ static long put_handle(const struct syscall_args *a, uint64_t handle, int32_t mn
 	if (h.bytes > 128)
 		return -EINVAL;
 	bool room = h.bytes >= sizeof(h.handle);
-	h = (struct handle8){ sizeof(h.handle), FILEID_KERNFS_, handle };
+	h = (struct handle8){ sizeof(h.handle), room ? FILEID_KERNFS_ : FILEID_INVALID_, handle };
 	if (put_user(mnt_id, a->a[3]) || copy_to_user(a->a[2], &h, room ? sizeof(h) : 8))
 		return -EFAULT;
 	return room ? 0 : -EOVERFLOW;

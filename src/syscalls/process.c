@@ -76,6 +76,8 @@ long sys_clone3(struct task *t, const struct syscall_args *a)
 		.child_tid = u.child_tid, .parent_tid = u.parent_tid, .cgroup = u.cgroup, .exit_signal = u.exit_signal,
 		.nset_tid = u.set_tid_size,
 	};
+	if ((u.flags & CLONE_PIDFD) && (u.flags & CLONE_PARENT_SETTID) && u.pidfd == u.parent_tid)
+		return -EINVAL;
 	if (u.set_tid && copy_from_user(c.set_tid, u.set_tid, u.set_tid_size * sizeof(int)))
 		return -EFAULT;
 	return task_clone(t, &c);

@@ -113,7 +113,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(98, getrusage, FULL, A(ARG_INT, ARG_POINTER), NULL),
 	ROW(99, sysinfo, FULL, A(ARG_POINTER), NULL),
 	ROW(100, times, FULL, A(ARG_POINTER), NULL),
-	ROW(101, ptrace, PARTIAL, A(ARG_INT, ARG_PID, ARG_POINTER, ARG_HEX), "no hardware breakpoints, no reading of seccomp filters"),
+	ROW(101, ptrace, PARTIAL, A(ARG_INT, ARG_PID, ARG_POINTER, ARG_HEX), "debug registers are emulated; reads are not watched"),
 	ROW(102, getuid, FULL, A(ARG_NONE), NULL),
 	ROW(103, syslog, FULL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), NULL),
 	ROW(104, getgid, FULL, A(ARG_NONE), NULL),

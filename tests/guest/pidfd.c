@@ -281,6 +281,41 @@ TEST(handles)
 	CHECK_ERRNO(open_by_handle_at(fd, &fh.h, O_RDWR), ESTALE);
 }
 
+static void *exit_later(void *go)
+{
+	char c;
+	(void)read(*(int *)go, &c, 1);
+	syscall(SYS_exit, 0);
+	return NULL;
+}
+/* A leader that is gone while others of its threads live: not told of, by either kind of descriptor. */
+TEST(leader_gone_early)
+{
+	int go[2];
+	CHECK(!pipe(go));
+	pid_t p = fork();
+	if (!p) {
+		pthread_t t;
+		pthread_create(&t, NULL, exit_later, &go[0]);
+		syscall(SYS_exit, 0);
+	}
+	char stat[64], state = 0;
+	snprintf(stat, sizeof(stat), "/proc/%d/stat", p);
+	while (state != 'Z') {
+		FILE *f = fopen(stat, "r");
+		CHECK(fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(f);
+		msleep(2);
+	}
+	struct pollfd fds[2] = { { .fd = pidfd_open_(p, 0), .events = POLLIN }, { .fd = pidfd_open_(p, O_EXCL /* PIDFD_THREAD */), .events = POLLIN } };
+	if (fds[1].fd < 0)
+		SKIP("no PIDFD_THREAD");
+	CHECK_EQ(poll(fds, 2, 20), 0);
+	CHECK(write(go[1], "x", 1) == 1);
+	CHECK(poll(fds, 1, 5000) == 1 && poll(fds + 1, 1, 5000) == 1);
+	CHECK(waitpid(p, NULL, 0) == p);
+}
+
 TEST(clone_flags)
 {
 	struct { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; } a;

@@ -149,6 +149,38 @@ TEST(kills)
 	CHECK(status_of(kill_thread) == 6 << 8);
 }
 
+/* The limit on all filters of a task counts what the kernel makes of them. */
+static unsigned chain(struct sock_filter *f, unsigned n)
+{
+	unsigned *most = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t p = fork();
+	if (!p) {
+		while (!load(0, f, n))
+			++*most;
+		_exit(errno == ENOMEM ? 0 : 1);
+	}
+	waitpid(p, NULL, 0);
+	return *most;
+}
+TEST(chains)
+{
+	static struct sock_filter f[1000];
+	static const struct { struct sock_filter insn; unsigned most; } cases[] = {
+		{ BPF_STMT(BPF_LD | BPF_IMM, 0), 32 }, { BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0), 6 }, { BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 2), 32 },
+		{ JEQ(1, 1, 0), 32 }, { BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 0, 1), 16 }, { JEQ(-1, 1, 1), 10 }, { RET(SECCOMP_RET_ALLOW), 16 },
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f[0] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 1);
+		for (unsigned k = 1; k < 998; k++)
+			f[k] = cases[i].insn;
+		f[998] = f[999] = (struct sock_filter)RET(SECCOMP_RET_ALLOW);
+		CHECK_EQ(chain(f, 1000), cases[i].most);
+	}
+	CHECK_EQ(chain(f + 999, 1), 3641);
+	struct sock_fprog none = { 1, NULL };
+	CHECK_ERRNO(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &none), EINVAL);
+}
+
 static volatile int phase;
 static void *tsync_thread(void *x)
 {

@@ -111,7 +111,7 @@ static int show_fdinfo(struct pnode *n, struct strbuf *b)
 	if (pos == HOSTFD_POS) /* not by vfs_llseek(): this may be a read of the very file, or of one that reads us */
 		pos = f->ops->llseek(f, 0, SEEK_CUR);
 	strbuf_printf(b, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%llu\nino:\t%llu\n", (long long)pos,
-		      f->flags | 0100000 /* O_LARGEFILE */ | (cloexec > 0 ? O_CLOEXEC : 0), (unsigned long long)st.mnt_id,
+		      f->flags | (cloexec > 0 ? O_CLOEXEC : 0), (unsigned long long)st.mnt_id,
 		      (unsigned long long)st.ino);
 	if (f->ops && f->ops->show_fdinfo && !(f->mode & FMODE_PATH)) {
 		char *more = xzalloc(8192);

@@ -446,7 +446,7 @@ static void cache_regs(struct pl_thread *t)
 	sanitise(&t->regs);
 	if ((t->line.info & EV_KIND) != EV_SYSCALL && (t->line.info & EV_KIND) != EV_SHORT && t->space->npatched)
 		t->regs.rip = patch_canonical_rip(t, t->regs.rip);
-	t->regs.orig_rax = (t->line.info & EV_KIND) == EV_SYSCALL ? t->line.nr : UINT64_MAX;
+	t->regs.orig_rax = (t->line.info & EV_KIND) == EV_SYSCALL ? (uint64_t)(int32_t)t->line.nr : UINT64_MAX;
 	t->regs.gs_base = t->gs_base;
 	if (!t->p->fsgsbase)
 		t->regs.fs_base = t->fs_base;
@@ -641,6 +641,9 @@ int pl_set_xsave(struct pl_thread *t, const void *buf, size_t size)
 
 	if (size < 512)
 		return -EINVAL;
+	memcpy(&mxcsr, (const uint8_t *)buf + 24, 4);
+	if (mxcsr & ~0xffffU)
+		return -EINVAL;
 	memset(x, 0, p->xsave_size);
 	memcpy(x, buf, 512);
 	memcpy(sw, x + 464, 8);
@@ -656,9 +659,6 @@ int pl_set_xsave(struct pl_thread *t, const void *buf, size_t size)
 	memset(x + 464, 0, 48);
 	memcpy(x + 512, &bv, 8);
 	memset(x + 520, 0, 56);
-	memcpy(&mxcsr, x + 24, 4);
-	if (mxcsr & ~0xffffU)
-		return -EINVAL;
 	t->set_xsave = true;
 	return 0;
 }
