@@ -57,7 +57,7 @@ static __attribute__((cold, noinline)) const struct run_state *guest_fault(struc
 static __attribute__((cold, noinline)) const struct run_state *stub_dead(struct task *t)
 {
 	int signo = t->event.signo > 0 && t->event.signo <= NSIG_K ? t->event.signo : SIGKILL;
-	if (!t->event.signo)
+	if (!t->event.signo && !t->tg->exiting)
 		log_warn("%s[%d]: the process broke the platform's protocol and was killed", t->comm,
 			 task_tgid(t, t->kernel->tasks.root));
 	task_group_exit(t, signo);

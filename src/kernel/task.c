@@ -216,7 +216,7 @@ void task_interrupt(struct task *t)
 	if (t->fiber)
 		fiber_interrupt(t->fiber, INTERRUPT_SIGNAL);
 	if (t->thread)
-		pl_thread_kick(t->thread);
+		pl_thread_kick(t->thread, t->killed && t->tg->exiting);
 	mutex_unlock(&t->lock);
 }
 

@@ -104,8 +104,9 @@ size_t pl_space_pagemap(struct pl_space *s, uaddr_t addr, size_t n, uint64_t *wo
  * Parks meanwhile (uninterruptibly; pl_thread_kick ends it). */
 void pl_thread_run(struct pl_thread *t, struct pl_event *ev);
 /* Any thread: force a thread that runs guest code into the kernel soon (event PL_KICK). Nothing if it is in the kernel: the
- * run loop looks for work itself before pl_thread_run, and a kick in between is not lost (pl_thread_run returns PL_KICK at once). */
-void pl_thread_kick(struct pl_thread *t);
+ * run loop looks for work itself before pl_thread_run, and a kick in between is not lost (pl_thread_run returns PL_KICK at once).
+ * dies: its process comes to an end, and is not waited for as long as others. */
+void pl_thread_kick(struct pl_thread *t, bool dies);
 /* Any thread: has the fiber left the thread running guest code? */
 bool pl_thread_in_guest(struct pl_thread *t);
 /* The system call will block (about to park): lets a spinning stub go to sleep. fiber_park's callers need not call it: the

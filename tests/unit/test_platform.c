@@ -221,7 +221,7 @@ static void run(void *arg)
 			pl_thread_will_block(t);
 			while (ktime_mono() < end)
 				fiber_park(PARK_UNINTERRUPTIBLE, end);
-			pl_thread_kick(spinner->t);
+			pl_thread_kick(spinner->t, false);
 			wait_event(&p->wq, p->texits, PARK_UNINTERRUPTIBLE, KTIME_MAX);
 			res = 0;
 			break;

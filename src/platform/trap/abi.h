@@ -208,7 +208,8 @@ struct slot {
 	uint64_t xstate_size;
 	uint64_t rseq_addr; /* what the host thread has registered: rseq_len != 0 */
 	uint32_t rseq_len, rseq_sig;
-	uint32_t rseq_lent, pad8b; /* kernel to stub: it may answer rseq(2) */
+	uint32_t rseq_lent; /* kernel to stub: it may answer rseq(2) */
+	uint32_t here; /* stub to kernel: this is its own slot area, and signals find their stack in it */
 	uint64_t pad2[2];
 
 	/* 0xc0 */

@@ -866,28 +866,29 @@ static void trap_kick(void *arg, int worker)
 
 const struct idle_ops trap_idle_ops = { trap_poll, trap_wait, trap_kick };
 
-int await(struct platform *p, bool (*cond)(void *), void *arg)
+/* Is it time to give t up? Much may be waiting to be looked at: only if its answer is not among that. */
+bool late(struct pl_thread *t, struct patience *w, bool (*cond)(struct pl_thread *))
 {
+	if (likely(!patience_ends(t, w)))
+		return false;
+	while (!cond(t) && (scan_active(t->p) || drain_listener(t->p)))
+		;
+	return !cond(t);
+}
+
+int await(struct pl_thread *t, bool (*cond)(struct pl_thread *))
+{
+	struct platform *p = t->p;
 	struct patience w = { 0 };
 
-	while (!cond(arg)) {
-		bool late = patience_ends(&w);
-
+	while (!cond(t)) {
+		if (late(t, &w, cond))
+			return -ETIMEDOUT;
 		if (fiber_self()) {
-			if (!late) {
-				fiber_park(PARK_UNINTERRUPTIBLE, w.step_end);
-				continue;
-			}
-			/* Much may be waiting to be looked at: it is late only if its answer is not among that. */
-			while (!cond(arg) && (scan_active(p) || drain_listener(p)))
-				;
-			if (!cond(arg))
-				return -ETIMEDOUT;
+			fiber_park(PARK_UNINTERRUPTIBLE, w.step_end);
 		} else {
 			struct pollfd f = { .fd = p->listener, .events = POLLIN };
 
-			if (late)
-				return -ETIMEDOUT;
 			if (poll(&f, 1, 20) == 1 && f.revents & POLLIN)
 				receive(p);
 			scan_active(p);

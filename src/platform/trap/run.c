@@ -10,23 +10,20 @@
 
 static bool in_kernel(struct pl_thread *t) { return atomic_load_explicit(&t->phase, memory_order_acquire) == PH_KERNEL; }
 
-static bool event_or_dead(void *arg)
+static bool event_or_dead(struct pl_thread *t)
 {
-	struct pl_thread *t = arg;
-
 	return in_kernel(t) || thread_is_dead(t);
 }
 
-static bool asleep_or_dead(void *arg)
+static bool asleep_or_dead(struct pl_thread *t)
 {
-	struct pl_thread *t = arg;
-
 	return t->nid || thread_is_dead(t);
 }
 
 static void give_up(struct pl_thread *t, const char *what)
 {
-	log_warn("a guest thread %s for %d s: its process is killed", what, (int)(STUB_PATIENCE / NSEC_PER_SEC));
+	if (!atomic_load(&t->dies))
+		log_warn("a guest thread %s: its process is killed", what);
 	mutex_lock(&t->p->lock);
 	space_kill_locked(t->space);
 	mutex_unlock(&t->p->lock);
@@ -51,7 +48,7 @@ int want_nid(struct pl_thread *t)
 	tell_to_sleep(t);
 	wake_dozing(t);
 	punlock(t->p);
-	if (await(t->p, asleep_or_dead, t)) {
+	if (await(t, asleep_or_dead)) {
 		give_up(t, "did not come in");
 		return -EIO;
 	}
@@ -101,7 +98,7 @@ int exchange(struct pl_thread *t, uint32_t ans, uint64_t *value)
 	if (thread_is_dead(t))
 		return -EIO;
 	thread_go(t, ans | ANS_STAY, 0);
-	if (await(t->p, event_or_dead, t)) {
+	if (await(t, event_or_dead)) {
 		give_up(t, "did not carry out an order");
 		return -EIO;
 	}
@@ -341,7 +338,10 @@ static void dead_event(struct pl_thread *t, struct pl_event *ev)
 
 static void force_in(struct pl_thread *t)
 {
-	WRITE_ONCE(t->slot->line.kick, 1);
+	__atomic_store_n(&t->slot->line.kick, 1, __ATOMIC_SEQ_CST);
+	/* A forked process still has its parent's slots, on whose stack a signal would strike. Its way out of the stub leads past line.kick. */
+	if (!__atomic_load_n(&t->slot->here, __ATOMIC_SEQ_CST))
+		return;
 	if (syscall(SYS_tgkill, t->space->pid, t->tid, STUB_SIGKICK) && errno == ESRCH)
 		t->died = true; /* it ended itself: exit is among the calls that a guest can reach */
 }
@@ -384,10 +384,14 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 		if (unlikely(thread_is_dead(t)))
 			return dead_event(t, ev);
 		if (unlikely(atomic_load(&t->kick))) {
-			if (patience_ends(&w)) {
+			ktime_t step_end = w.step_end;
+
+			if (late(t, &w, event_or_dead)) {
 				give_up(t, "did not answer a kick");
 				return dead_event(t, ev);
 			}
+			if (unlikely(step_end && step_end != w.step_end && !in_kernel(t)))
+				force_in(t);
 			fiber_park(PARK_UNINTERRUPTIBLE, w.step_end);
 		} else {
 			fiber_park(PARK_UNINTERRUPTIBLE, KTIME_MAX);
@@ -404,10 +408,17 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 	}
 }
 
-void pl_thread_kick(struct pl_thread *t)
+void pl_thread_kick(struct pl_thread *t, bool dies)
 {
-	atomic_store(&t->kick, true);
-	if (atomic_load(&t->phase) != PH_GUEST)
+	bool first = !atomic_exchange(&t->kick, true);
+
+	if (unlikely(dies)) {
+		atomic_store(&t->dies, true);
+		if (t->fiber)
+			fiber_wake(t->fiber);
+	}
+	/* One signal is enough: whoever asked first sends it, or leaves it to the answer that is on its way. */
+	if (!first || atomic_load(&t->phase) != PH_GUEST)
 		return;
 	force_in(t);
 	if (t->fiber)
@@ -714,7 +725,7 @@ int pl_order_sync(struct pl_thread *t, const struct pl_order *o)
 
 static bool orders_are_done(struct pl_thread *t)
 {
-	return thread_is_dead(t) || in_kernel(t) || __atomic_load_n(&t->slot->orders_done, __ATOMIC_ACQUIRE) == t->orders_sent;
+	return event_or_dead(t) || __atomic_load_n(&t->slot->orders_done, __ATOMIC_ACQUIRE) == t->orders_sent;
 }
 
 unsigned pl_orders_queued(struct pl_thread *t)
@@ -730,7 +741,7 @@ int pl_orders_drain(struct pl_thread *t)
 		return run_orders(t);
 	/* It is on its way through the stub: a matter of microseconds, unless it is not running at all. */
 	for (int turn = 0; !orders_are_done(t); turn++) {
-		if (turn >= 200 && patience_ends(&w)) {
+		if (turn >= 200 && late(t, &w, orders_are_done)) {
 			give_up(t, "did not carry out its orders");
 			return -EIO;
 		}

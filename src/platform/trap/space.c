@@ -197,10 +197,8 @@ static void thread_free(struct pl_thread *t)
 
 /* ---- new threads ---- */
 
-static bool said_hello(void *arg)
+static bool said_hello(struct pl_thread *t)
 {
-	struct pl_thread *t = arg;
-
 	return t->nid || thread_is_dead(t);
 }
 
@@ -229,7 +227,8 @@ static int spawn_order(struct pl_thread *by, struct pl_thread *child, uint32_t h
 		return err;
 	if ((int64_t)value < 0 || !value)
 		return (int64_t)value < 0 && (int64_t)value > -4096 ? host_refused(by->p, how == ANS_FORK ? "processes" : "threads", (int)-value) : -EAGAIN;
-	err = await(by->p, said_hello, child);
+	child->expected = (pid_t)value;
+	err = await(child, said_hello);
 	if (err || thread_is_dead(child))
 		return -EAGAIN;
 	child->need_full = true;

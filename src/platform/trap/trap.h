@@ -29,22 +29,12 @@
 #define POOL_MAX 2
 #define IDLE_MAX 16 /* per space */
 #define STREAK 16 /* calls of a thread in a row without blocking before a worker polls */
-/* Nothing in the kernel waits for a guest longer than this. */
 #define REAP_WAIT (10 * NSEC_PER_MSEC)
 #define REAP_AT 8
-#define STUB_PATIENCE (10 * NSEC_PER_SEC)
 
-/* So much time, but in steps: while everything stood still (a host that froze, a SIGSTOP to all) a step at most goes by. */
-struct patience { ktime_t step_end; unsigned steps; };
-static inline bool patience_ends(struct patience *w)
-{
-	ktime_t now = ktime_mono();
-
-	if (now < w->step_end)
-		return false;
-	w->step_end = now + NSEC_PER_SEC / 2;
-	return w->steps++ == 2 * STUB_PATIENCE / NSEC_PER_SEC;
-}
+/* Nothing in the kernel waits for a guest without a bound: patience.c. All zero at the start. */
+struct patience { ktime_t step_end, user, all; unsigned asleep, blind; bool looked; };
+bool patience_ends(struct pl_thread *t, struct patience *w);
 
 enum phase { PH_KERNEL, PH_GUEST };
 
@@ -78,6 +68,8 @@ struct pl_thread {
 	bool parked;	      /* told to sleep, and its notification has not come yet */
 	bool placed;	      /* its host thread is kept off the poller's CPU; platform.lock */
 	_Atomic bool kick;    /* any thread */
+	_Atomic bool dies;    /* any thread: pl_thread_kick(); patience has other limits */
+	pid_t expected;	      /* until HELLO: the host thread id that the clone's stub named */
 
 	/* own fiber, and event_arrived() while the phase is GUEST */
 	struct slot_line line; /* the event, copied once */
@@ -250,8 +242,9 @@ void space_end_locked(struct pl_space *s);
 void space_kill_locked(struct pl_space *s);
 void reap(struct platform *p);
 extern const struct idle_ops trap_idle_ops;
-/* Wait until cond(arg); on a fiber by parking (the condition's maker wakes it), else by serving the listener. 0 or -ETIMEDOUT. */
-int await(struct platform *p, bool (*cond)(void *), void *arg);
+/* Wait until cond(t); on a fiber by parking (the condition's maker wakes it), else by serving the listener. 0 or -ETIMEDOUT. */
+int await(struct pl_thread *t, bool (*cond)(struct pl_thread *));
+bool late(struct pl_thread *t, struct patience *w, bool (*cond)(struct pl_thread *));
 
 /* sleepers.c */
 void sleeps_in(struct pl_thread *t, uint64_t nid);

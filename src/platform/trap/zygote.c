@@ -193,12 +193,7 @@ static void find_vdso(struct platform *p, const struct zygote_layout *l)
 	}
 }
 
-static bool zygote_is_up(void *arg)
-{
-	struct pl_thread *z = arg;
-
-	return z->nid != 0;
-}
+static bool zygote_is_up(struct pl_thread *z) { return z->nid != 0; }
 
 int zygote_start(struct platform *p, int image)
 {
@@ -282,7 +277,7 @@ int zygote_start(struct platform *p, int image)
 	space_hash_locked(s);
 	mutex_unlock(&p->lock);
 	p->zygote = z;
-	err = await(p, zygote_is_up, z);
+	err = await(z, zygote_is_up);
 	if (err)
 		log_error("starting the zygote: it did not report: %s", strerror(-err));
 	return err;

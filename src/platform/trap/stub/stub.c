@@ -731,7 +731,7 @@ static void own_sigreturn(struct slot *s, const struct sigcontext *m)
 	exit_full(s);
 }
 
-noreturn static void fault_event(struct slot *s, int sig, const siginfo_t *info, const struct sigcontext *m)
+static void fault_event(struct slot *s, int sig, const siginfo_t *info, const struct sigcontext *m)
 {
 	s->signo = sig;
 	s->code = info->si_code;
@@ -741,8 +741,9 @@ noreturn static void fault_event(struct slot *s, int sig, const siginfo_t *info,
 	if (sig == SIGSEGV || sig == SIGBUS)
 		s->fault_addr = m->trapno == 14 ? m->cr2 : (uint64_t)info->si_addr;
 	s->line.info = EV_FAULT;
-	serve_signal(s, NO_CALL);
 }
+
+static noreturn void serve_event(struct slot *s) { serve_signal(s, NO_CALL); }
 
 /* Returns to the restorer when the interrupted stub code is to go on. */
 __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucontext *uc)
@@ -765,12 +766,18 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 	}
 	if (m->rip >= STUB_TEXT && m->rip < STUB_TEXT_END) {
 		if (m->rip >= (uint64_t)exit_start && m->rip < (uint64_t)exit_end) {
-			/* All but the flags that a fast exit need not restore is in the slot; the live FP state is in the frame. */
-			s->fp = (uint64_t)m->fpstate;
+			/* All but the flags that a fast exit need not restore is in the slot; the live FP state is in the frame. It is loaded
+			 * and the frame left behind: each could come on top of the last one's otherwise, until there is no stack. */
+			stub_xrstor((uint64_t)m->fpstate, KPAGE->xfeatures);
+			s->fp = 0;
 			if (!s->flags_live)
 				s->regs.eflags = 0x246;
 			s->flags_live = 1;
-			goto guest;
+			if (sig == STUB_SIGKICK)
+				s->line.info = EV_KICK | EV_FP_LIVE;
+			else
+				fault_event(s, sig, info, m);
+			switch_stack(s, serve_event);
 		}
 		if (sig == STUB_SIGKICK)
 			return;
@@ -793,12 +800,11 @@ __attribute__((used)) static void signal_c(int sig, siginfo_t *info, struct ucon
 		stub_exit_thread(s);
 	}
 	save_regs(s, m);
-guest:
-	if (sig == STUB_SIGKICK) {
+	if (sig == STUB_SIGKICK)
 		s->line.info = EV_KICK;
-		serve_signal(s, NO_CALL);
-	}
-	fault_event(s, sig, info, m);
+	else
+		fault_event(s, sig, info, m);
+	serve_event(s);
 }
 
 /* The host enters handlers with an aligned stack, as after a call. */
@@ -809,7 +815,7 @@ void stub_kicked(struct slot *s)
 	if (!s->flags_live)
 		s->regs.eflags = 0x246;
 	s->line.info = EV_KICK | EV_FP_LIVE;
-	serve_signal(s, NO_CALL);
+	serve_event(s);
 }
 
 /* ---- new threads and processes ---- */
@@ -824,6 +830,7 @@ static void set_altstack(struct slot *s)
 /* A forked process, its own slots mapped; alternate stack, GS base and FP state are its parent's, which is right. */
 void stub_child(struct slot *s)
 {
+	__atomic_store_n(&s->here, 1, __ATOMIC_SEQ_CST);
 	answered_more(s);
 	__builtin_unreachable();
 }
@@ -833,6 +840,7 @@ void stub_thread(struct slot *s)
 	set_altstack(s);
 	if (KPAGE->fsgsbase)
 		set_gs_base((uint64_t)s);
+	__atomic_store_n(&s->here, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&s->line.state, __ATOMIC_ACQUIRE) != SLOT_RUN)
 		if (sys(STUB_NR_HELLO, s->handle, (long)s->cookie, 0, 0, 0, 0) == -38)
 			stub_exit_thread(s);
