@@ -93,7 +93,12 @@ struct bailey_kernel_options {
 	void (*log)(void *arg, const char *line);
 	/* A line for every system call of a guest, as from strace(1); NULL: off (it costs much). Lines are dropped as above. */
 	void (*trace)(void *arg, const char *line);
-	void *arg; /* for log and trace */
+	void *arg; /* for log, trace and event */
+	/* A line of JSON for each start, clone, exec and exit of a guest, and system call that is not there; see `bailey run --events`. NULL: off. */
+	void (*event)(void *arg, const char *line);
+	/* Names of system calls with commas between: trace shows these only, event tells of them too. NULL: trace shows all. -EIO: an unknown name. */
+	const char *calls;
+	unsigned cpus; /* the guests' CPUs; 0: all that the caller may use */
 };
 #ifdef __cplusplus
 #define BAILEY_KERNEL_OPTIONS_INIT { sizeof(struct bailey_kernel_options), BAILEY_LOG_WARN }
@@ -202,6 +207,9 @@ BAILEY_API int bailey_process_usage(bailey_process *p, enum bailey_scope scope, 
 BAILEY_API int bailey_kernel_signal(bailey_kernel *k, int signo);
 BAILEY_API int bailey_kernel_pause(bailey_kernel *k);
 BAILEY_API int bailey_kernel_unpause(bailey_kernel *k);
+/* One thread, by its number; it nests for itself. -ESRCH: there is none; -EINVAL: no pause to end. */
+BAILEY_API int bailey_kernel_pause_task(bailey_kernel *k, int tid);
+BAILEY_API int bailey_kernel_unpause_task(bailey_kernel *k, int tid);
 BAILEY_API int bailey_kernel_usage(bailey_kernel *k, struct bailey_usage *u);
 
 struct bailey_task { /* a process */

@@ -14,6 +14,7 @@ struct bailey_kernel {
 	enum bailey_tier tier;
 	void (*log)(void *arg, const char *line);
 	void (*trace)(void *arg, const char *line);
+	void (*event)(void *arg, const char *line);
 	void *arg;
 	struct bailey_process *processes; /* c.lock */
 };
@@ -38,7 +39,7 @@ void api_clean_text(char *s);
 /* An options structure of a caller's size into ours: 0 or -errno. */
 int api_take_options(void *ours, size_t size, const void *theirs);
 /* spawn.c: starts the helper. 0 or -errno; descriptors are borrowed, -1: none. */
-int api_spawn(const char *path, int lifeline, int log, int trace, pid_t *pid, int *pidfd);
+int api_spawn(const char *path, int lifeline, int log, int trace, int events, pid_t *pid, int *pidfd);
 
 /* process.c */
 void api_event(void *arg, const struct ctl_msg *m); /* of a ctl_client */

@@ -66,7 +66,7 @@ int api_take_options(void *ours, size_t size, const void *theirs)
 static void on_line(void *arg, int side, char *text, size_t len)
 {
 	struct bailey_kernel *k = arg;
-	void (*fn)(void *, const char *) = side ? k->trace : k->log;
+	void (*fn)(void *, const char *) = side == 2 ? k->event : side ? k->trace : k->log;
 	char *next;
 
 	/* A crash report of the helper is one write of several lines. */
@@ -83,7 +83,7 @@ static int pack_options(const struct bailey_kernel_options *o, struct ctl_buf *b
 {
 	struct ctl_options c = {
 		.version = CTL_VERSION, .log_level = o->log_level, .host_network = o->network == BAILEY_NETWORK_HOST, .max_tasks = o->max_tasks,
-		.tier = o->tier ? o->tier : BAILEY_TIER_ROOT, .nbinds = o->nbinds, .trace = o->trace != NULL, .memory_limit = o->memory_limit,
+		.tier = o->tier ? o->tier : BAILEY_TIER_ROOT, .nbinds = o->nbinds, .trace = o->trace != NULL, .events = o->event != NULL, .ncpus = o->cpus, .memory_limit = o->memory_limit,
 	};
 
 	if (o->network > BAILEY_NETWORK_HOST || o->tier > BAILEY_TIER_BARE || o->log_level > BAILEY_LOG_DEBUG)
@@ -104,6 +104,7 @@ static int pack_options(const struct bailey_kernel_options *o, struct ctl_buf *b
 	}
 	ctl_put_string(b, o->rootfs ? o->rootfs : "");
 	ctl_put_string(b, o->hostname ? o->hostname : "");
+	ctl_put_string(b, o->calls ? o->calls : "");
 	for (unsigned i = 0; i < o->nbinds; i++) {
 		ctl_put_string(b, o->binds[i].source);
 		ctl_put_string(b, o->binds[i].target);
@@ -181,7 +182,7 @@ static void end_helper(struct bailey_kernel *k)
 static int start(struct bailey_kernel *k, const struct bailey_kernel_options *o, const struct ctl_buf *b)
 {
 	const char *path = o->helper ? o->helper : secure_getenv("BAILEY_HELPER");
-	int life[2], log[2] = { -1, -1 }, trace[2] = { -1, -1 }, sock = -1, r;
+	int life[2], log[2] = { -1, -1 }, trace[2] = { -1, -1 }, events[2] = { -1, -1 }, sock = -1, r;
 	pid_t pid;
 
 	if (!path || !*path)
@@ -191,15 +192,19 @@ static int start(struct bailey_kernel *k, const struct bailey_kernel_options *o,
 	r = o->log ? side_pair(log) : 0;
 	if (!r && o->trace)
 		r = side_pair(trace);
+	if (!r && o->event)
+		r = side_pair(events);
 	if (r)
 		api_fail(r, "creating a socket: %s", strerror(-r));
-	else if ((r = api_spawn(path, life[1], log[1], trace[1], &pid, &k->pidfd)))
+	else if ((r = api_spawn(path, life[1], log[1], trace[1], events[1], &pid, &k->pidfd)))
 		api_fail(r, "starting the helper %s: %s", path, strerror(-r));
 	close(life[1]);
 	if (log[1] >= 0)
 		close(log[1]);
 	if (trace[1] >= 0)
 		close(trace[1]);
+	if (events[1] >= 0)
+		close(events[1]);
 	if (!r) {
 		k->lifeline = life[0];
 		r = ctl_send(k->lifeline, CTL_CREATE, 0, 0, b->p, b->len, NULL, 0, false);
@@ -222,16 +227,20 @@ static int start(struct bailey_kernel *k, const struct bailey_kernel_options *o,
 			close(log[0]);
 		if (trace[0] >= 0)
 			close(trace[0]);
+		if (events[0] >= 0)
+			close(events[0]);
 		return r;
 	}
 	k->c.side[0] = log[0];
 	k->c.side[1] = trace[0];
+	k->c.side[2] = events[0];
 	k->c.arg = k;
 	k->c.event = api_event;
 	k->c.line = on_line;
 	watch_fd(k, sock);
 	watch_fd(k, log[0]);
 	watch_fd(k, trace[0]);
+	watch_fd(k, events[0]);
 	return 0;
 }
 
@@ -254,6 +263,7 @@ int bailey_kernel_create(const struct bailey_kernel_options *theirs, bailey_kern
 	if (!r) {
 		k->log = o.log;
 		k->trace = o.trace;
+		k->event = o.event;
 		k->arg = o.arg;
 		k->epoll = epoll_create1(EPOLL_CLOEXEC);
 		r = k->epoll < 0 ? api_fail(-errno, "epoll_create1: %s", strerror(errno)) : start(k, &o, &b);
@@ -306,6 +316,15 @@ static int all(bailey_kernel *k, uint32_t type, int value)
 int bailey_kernel_signal(bailey_kernel *k, int signo) { return all(k, CTL_SIGNAL, signo); }
 int bailey_kernel_pause(bailey_kernel *k) { return all(k, CTL_PAUSE, 0); }
 int bailey_kernel_unpause(bailey_kernel *k) { return all(k, CTL_UNPAUSE, 0); }
+static int one_task(bailey_kernel *k, uint32_t type, int tid)
+{
+	uint32_t v[2] = { (uint32_t)tid, CTL_SCOPE_TASK };
+	int r = tid <= 0 ? -ESRCH : ctl_call(&k->c, type, v, sizeof(v), NULL, 0, NULL);
+
+	return r ? api_fail(r, "%s", r == -EPIPE ? "the kernel is gone" : strerror(-r)) : 0;
+}
+int bailey_kernel_pause_task(bailey_kernel *k, int tid) { return one_task(k, CTL_PAUSE, tid); }
+int bailey_kernel_unpause_task(bailey_kernel *k, int tid) { return one_task(k, CTL_UNPAUSE, tid); }
 int bailey_kernel_usage(bailey_kernel *k, struct bailey_usage *u) { return api_usage(k, 0, CTL_SCOPE_ALL, u); }
 
 static void convert_task(struct bailey_task *to, const struct ctl_task *t)

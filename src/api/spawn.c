@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct spawn { const char *path; int null, log, lifeline, trace; volatile int error; };
+struct spawn { const char *path; int null, log, lifeline, trace, events; volatile int error; };
 
 /* In the child, which shares our memory: system calls and nothing else. */
 static int child(void *arg)
@@ -23,11 +23,11 @@ static int child(void *arg)
 	char *argv[] = { (char *)"bailey", (char *)"kernel", NULL }, *envp[] = { NULL };
 
 	if (dup2(s->null, 0) < 0 || dup2(s->null, 1) < 0 || dup2(s->log, 2) < 0 || dup2(s->lifeline, 3) < 0 ||
-	    (s->trace >= 0 && dup2(s->trace, 4) < 0)) {
+	    dup2(s->trace, 4) < 0 || dup2(s->events, 5) < 0) {
 		s->error = errno;
 		_exit(127);
 	}
-	syscall(SYS_close_range, s->trace >= 0 ? 5 : 4, ~0U, 0);
+	syscall(SYS_close_range, 6, ~0U, 0);
 	execve(s->path, argv, envp);
 	s->error = errno;
 	_exit(127);
@@ -35,9 +35,9 @@ static int child(void *arg)
 
 #define STACK (64 << 10)
 
-int api_spawn(const char *path, int lifeline, int log, int trace, pid_t *pid, int *pidfd)
+int api_spawn(const char *path, int lifeline, int log, int trace, int events, pid_t *pid, int *pidfd)
 {
-	struct spawn s = { .path = path, .null = -1, .log = -1, .lifeline = -1, .trace = -1 };
+	struct spawn s = { .path = path, .null = -1, .log = -1, .lifeline = -1, .trace = -1, .events = -1 };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), r = 0, state;
 	char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	sigset_t all, old;
@@ -47,9 +47,9 @@ int api_spawn(const char *path, int lifeline, int log, int trace, pid_t *pid, in
 		s.null = fcntl(null, F_DUPFD_CLOEXEC, 10);
 	s.log = fcntl(log >= 0 ? log : null, F_DUPFD_CLOEXEC, 10);
 	s.lifeline = fcntl(lifeline, F_DUPFD_CLOEXEC, 10);
-	if (trace >= 0)
-		s.trace = fcntl(trace, F_DUPFD_CLOEXEC, 10);
-	if (stack == MAP_FAILED || s.null < 0 || s.log < 0 || s.lifeline < 0 || (trace >= 0 && s.trace < 0)) {
+	s.trace = fcntl(trace >= 0 ? trace : null, F_DUPFD_CLOEXEC, 10);
+	s.events = fcntl(events >= 0 ? events : null, F_DUPFD_CLOEXEC, 10);
+	if (stack == MAP_FAILED || s.null < 0 || s.log < 0 || s.lifeline < 0 || s.trace < 0 || s.events < 0) {
 		r = errno ? -errno : -EMFILE;
 	} else {
 		/* No handler of the program may run in the child. */
@@ -68,7 +68,7 @@ int api_spawn(const char *path, int lifeline, int log, int trace, pid_t *pid, in
 	}
 	if (stack != MAP_FAILED)
 		munmap(stack, STACK);
-	int fds[] = { null, s.null, s.log, s.lifeline, s.trace };
+	int fds[] = { null, s.null, s.log, s.lifeline, s.trace, s.events };
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LIFELINE = 3, TRACE = 4 };
+enum { LIFELINE = 3, TRACE = 4, EVENTS = 5 };
 
 static int fail(struct ctl_status *st, const char *text)
 {
@@ -39,6 +39,8 @@ static int read_options(const struct ctl_msg *m, struct sandbox_options *o, stru
 	o->max_pids = c.max_tasks;
 	o->memory_limit = c.memory_limit;
 	o->strace_fd = c.trace ? TRACE : -1;
+	o->events_fd = c.events ? EVENTS : -1;
+	o->ncpus = c.ncpus;
 	o->binds = xcalloc(c.nbinds + 1, sizeof(*o->binds));
 	for (uint32_t i = 0; i < c.nbinds; i++) {
 		struct ctl_bind_flags f;
@@ -46,9 +48,10 @@ static int read_options(const struct ctl_msg *m, struct sandbox_options *o, stru
 		o->binds[i].ro = f.read_only;
 		o->binds[i].fd = -1;
 	}
-	const char *rootfs = ctl_get_string(&r), *hostname = ctl_get_string(&r);
+	const char *rootfs = ctl_get_string(&r), *hostname = ctl_get_string(&r), *calls = ctl_get_string(&r);
 	o->rootfs = *rootfs ? xstrdup(rootfs) : NULL;
 	o->hostname = *hostname ? xstrdup(hostname) : "bailey";
+	o->calls = *calls ? xstrdup(calls) : NULL;
 	for (o->nbinds = 0; o->nbinds < c.nbinds; o->nbinds++) {
 		o->binds[o->nbinds].source = xstrdup(ctl_get_string(&r));
 		o->binds[o->nbinds].target = xstrdup(ctl_get_string(&r));

@@ -3,7 +3,9 @@
  * and takes the status. It holds no guest state. */
 #include "cmd/cmd.h"
 #include "control/client.h"
+#include "kernel/trace.h"
 #include "sandbox/sandbox.h"
+#include "syscalls/syscalls.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -21,7 +23,7 @@
 
 extern char **environ;
 
-enum { OPT_ROOTFS = 256, OPT_BIND, OPT_ENV, OPT_CLEAR_ENV, OPT_CWD, OPT_USER, OPT_HOSTNAME, OPT_NETWORK, OPT_MEMORY, OPT_PIDS, OPT_STRACE, OPT_LOG,
+enum { OPT_ROOTFS = 256, OPT_BIND, OPT_ENV, OPT_CLEAR_ENV, OPT_CWD, OPT_USER, OPT_HOSTNAME, OPT_NETWORK, OPT_MEMORY, OPT_PIDS, OPT_STRACE, OPT_EVENTS, OPT_CALLS, OPT_CPUS, OPT_LOG,
        OPT_NO_PATCH, OPT_INIT, OPT_HELP };
 static const struct { const char *name; int key, has_arg; const char *arg, *help; } options[] = {
 	{ "rootfs", OPT_ROOTFS, required_argument, "DIR", "read-only lower tree of the root file system (default: the host's /); writes stay in memory" },
@@ -34,8 +36,11 @@ static const struct { const char *name; int key, has_arg; const char *arg, *help
 	{ "network", OPT_NETWORK, required_argument, "none|host", "none: loopback only (default)" },
 	{ "memory", OPT_MEMORY, required_argument, "SIZE", "bound on the guest's memory: bytes, or with k, m, g" },
 	{ "pids", OPT_PIDS, required_argument, "N", "bound on the number of tasks" },
+	{ "cpus", OPT_CPUS, required_argument, "N", "CPUs that the guest has (default: all that the caller may use)" },
 	{ "init", OPT_INIT, no_argument, NULL, "CMD is process 2, as below an init, instead of process 1" },
 	{ "strace", OPT_STRACE, optional_argument, "FILE", "trace system calls (default: to standard error)" },
+	{ "events", OPT_EVENTS, required_argument, "FILE", "tell of starts, clones, execs and exits: a line of JSON each" },
+	{ "calls", OPT_CALLS, required_argument, "NAME,...", "these system calls only in --strace, and also in --events" },
 	{ "log", OPT_LOG, required_argument, "LEVEL", "error, warn (default), info or debug" },
 	{ "no-patch", OPT_NO_PATCH, no_argument, NULL, "leave the guest's system call instructions as they are" },
 	{ "help", OPT_HELP, no_argument, NULL, "this text" },
@@ -196,6 +201,24 @@ static void parse(struct run *r, int key, char *arg)
 		o->strace_fd = arg ? open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644) : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 		if (o->strace_fd < 0)
 			wrong("--strace=%s: %s", arg ? arg : "", strerror(errno));
+		break;
+	case OPT_EVENTS:
+		o->events_fd = open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+		if (o->events_fd < 0)
+			wrong("--events=%s: %s", arg, strerror(errno));
+		break;
+	case OPT_CALLS: {
+		uint64_t set[TRACE_WORDS];
+		const char *unknown = syscall_set_parse(arg, set);
+		if (unknown)
+			wrong("--calls: there is no system call \"%s\"", unknown);
+		o->calls = arg;
+		break;
+	}
+	case OPT_CPUS:
+		o->ncpus = parse_u32(arg, &end, "number");
+		if (*end || !o->ncpus)
+			wrong("--cpus %s: not a number", arg);
 		break;
 	case OPT_LOG:
 		for (unsigned i = 0; i < ARRAY_SIZE(levels); i++)
@@ -417,7 +440,7 @@ static int run(struct run *r, const sigset_t *set)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run r = { .o = { .strace_fd = -1, .log_level = LOG_WARN, .hostname = "bailey", .host_uid = geteuid(), .host_gid = getegid() },
+	struct run r = { .o = { .strace_fd = -1, .events_fd = -1, .log_level = LOG_WARN, .hostname = "bailey", .host_uid = geteuid(), .host_gid = getegid() },
 			 .uid = geteuid(), .gid = getegid() };
 	static char cwd[4096];
 	sigset_t set;

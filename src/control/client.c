@@ -39,7 +39,7 @@ void ctl_client_destroy(struct ctl_client *c)
 {
 	if (c->sock >= 0)
 		close(c->sock);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		if (c->side[i] >= 0)
 			close(c->side[i]);
 	pthread_cond_destroy(&c->changed);
@@ -86,20 +86,21 @@ static void read_lines(struct ctl_client *c, int side)
 /* One look, by the one reader. The lock is given up meanwhile. Whether there was something. */
 static bool look(struct ctl_client *c, int timeout)
 {
-	struct pollfd p[3] = { { .fd = c->sock, .events = POLLIN }, { .fd = c->side[0], .events = POLLIN }, { .fd = c->side[1], .events = POLLIN } };
+	struct pollfd p[4] = { { .fd = c->sock, .events = POLLIN }, { .fd = c->side[0], .events = POLLIN }, { .fd = c->side[1], .events = POLLIN },
+			       { .fd = c->side[2], .events = POLLIN } };
 	struct ctl_msg m;
 	int got = -EAGAIN;
 
 	c->reading = true;
 	pthread_mutex_unlock(&c->lock);
-	int n = poll(p, 3, timeout);
-	for (int i = 0; i < 2; i++)
+	int n = poll(p, 4, timeout);
+	for (int i = 0; i < 3; i++)
 		if (n > 0 && p[1 + i].revents)
 			read_lines(c, i);
 	if (n > 0 && p[0].revents)
 		got = ctl_recv(c->sock, &m, false);
 	bool end = got && got != -EAGAIN && got != -ENOMEM;
-	for (int i = 0; end && i < 2; i++) /* its last words */
+	for (int i = 0; end && i < 3; i++) /* its last words */
 		if (c->side[i] >= 0)
 			read_lines(c, i);
 	pthread_mutex_lock(&c->lock);

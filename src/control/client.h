@@ -9,7 +9,7 @@
 struct ctl_pending;
 struct ctl_client {
 	int sock;    /* owned */
-	int side[2]; /* packets of text, a line each (log, trace); owned; -1: none */
+	int side[3]; /* packets of text, a line each (log, trace, events); owned; -1: none */
 	void *arg;
 	/* No lock held; by whichever thread reads. m NULL: the other end is gone; once. */
 	void (*event)(void *arg, const struct ctl_msg *m);

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CTL_VERSION = 1 };
+enum { CTL_VERSION = 2 };
 
 /* ---- how a start went ---- */
 enum { CTL_READY = 'R', CTL_FAILED = 'E', CTL_RETRY = 'T' /* in the next tier */ };
@@ -47,7 +47,8 @@ struct ctl_head { uint32_t type, id; int32_t result; uint32_t len; };
 #define CTL_MAX (16u << 20) /* a payload: several times what exec takes */
 #define CTL_MAX_FDS 250u    /* SCM_MAX_FD is 253; one may be the payload's */
 
-enum ctl_scope { CTL_SCOPE_PROCESS, CTL_SCOPE_GROUP, CTL_SCOPE_SESSION, CTL_SCOPE_CONTAINER, CTL_SCOPE_ALL, CTL_SCOPE_COUNT };
+enum ctl_scope { CTL_SCOPE_PROCESS, CTL_SCOPE_GROUP, CTL_SCOPE_SESSION, CTL_SCOPE_CONTAINER, CTL_SCOPE_ALL, CTL_SCOPE_COUNT,
+		 CTL_SCOPE_TASK = CTL_SCOPE_COUNT /* pauses only; process is a thread's number */ };
 
 /* CTL_CREATE. Behind it: groups (u32), limits, descriptors, then strings: argv, environment, cwd; each ends with a NUL. The first descriptor is
  * the exit pipe's writing end, which is closed when the process has ended. */
@@ -73,10 +74,10 @@ struct ctl_task {
 	char state, name[19];
 };
 
-/* The helper of libbailey is told by one message what to start: struct ctl_options, then binds (struct ctl_bind_flags), then strings: rootfs, hostname
- * ("" for none), and source and target of each bind. It answers with a struct ctl_status and, if that is CTL_READY, the control socket. */
+/* The helper of libbailey is told by one message what to start: struct ctl_options, then binds (struct ctl_bind_flags), then strings: rootfs, hostname,
+ * names of system calls ("" for none), and source and target of each bind. It answers with a struct ctl_status and, if that is CTL_READY, the control socket. */
 struct ctl_options {
-	uint32_t version, log_level, host_network, max_tasks, tier, nbinds, trace, no_patch;
+	uint32_t version, log_level, host_network, max_tasks, tier, nbinds, trace, no_patch, events, ncpus;
 	uint64_t memory_limit;
 };
 struct ctl_bind_flags { uint32_t read_only, pad; };

@@ -11,6 +11,7 @@
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "kernel/time_ns.h"
+#include "kernel/trace.h"
 #include "kernel/user_ns.h"
 #include "mm/window.h"
 #include <linux/capability.h>
@@ -361,6 +362,7 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 		goto fail;
 	}
 	task_set_fiber_context(c, c->fiber);
+	trace_point(t, TRACE_CLONE, .other = c, .flags = a->flags);
 	pl_rseq_lend(c->thread, task_lends(c));
 	fiber_wake(c->fiber);
 	if (unlikely(event))

@@ -8,6 +8,7 @@
  */
 #include "kernel/internal.h"
 #include "kernel/ptrace.h"
+#include "kernel/trace.h"
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -708,6 +709,8 @@ static const struct run_state *exec_run(struct task *t)
 	t->tg->membarrier_private = t->tg->membarrier_global = false;
 	mutex_unlock(&t->kernel->tasks.lock);
 	int r = load(t, e);
+	if (!r)
+		trace_point(t, TRACE_EXEC, .args = &e->args);
 	t->exec = NULL;
 	exec_state_free(e);
 	if (r) {
@@ -728,6 +731,8 @@ int exec_load_first(struct task *t)
 	reset_task(t, e);
 	t->did_exec = false;
 	int r = load(t, e);
+	if (!r)
+		trace_point(t, TRACE_START, .args = &e->args);
 	t->exec = NULL;
 	exec_state_free(e);
 	if (r) {

@@ -13,6 +13,7 @@
 #include "kernel/namespace.h"
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
+#include "kernel/trace.h"
 
 static void advance(struct task *t, enum exit_state from, enum exit_state to)
 {
@@ -370,6 +371,7 @@ static const struct run_state *exit_main(struct task *t)
 		task_signal_parent_stop_locked(t, tg, CLD_STOPPED, tg->group_stop_signal);
 	mutex_unlock(&k->tasks.lock);
 
+	trace_point(t, TRACE_EXIT, .last = last, .status = tg->exiting ? tg->exit_status : t->exit_code);
 	if (t->mm) {
 		if (last && !tg->exiting) { /* every thread left by exit(2) */
 			signal_lock(t);

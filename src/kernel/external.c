@@ -104,17 +104,21 @@ static void interrupt_all(struct thread_group *o, void *arg)
 		task_interrupt(t);
 }
 
+static void wake_one(struct task *t)
+{
+	if (!READ_ONCE(t->stopped_outside)) /* a fiber that nobody started must not start by this */
+		return;
+	mutex_lock(&t->lock);
+	if (t->fiber)
+		fiber_wake(t->fiber);
+	mutex_unlock(&t->lock);
+}
+
 static void wake_all(struct thread_group *o, void *arg)
 {
 	struct task *t;
-	TAILQ_FOREACH(t, &o->tasks, tg_link) {
-		if (!READ_ONCE(t->stopped_outside)) /* a fiber that nobody started must not start by this */
-			continue;
-		mutex_lock(&t->lock);
-		if (t->fiber)
-			fiber_wake(t->fiber);
-		mutex_unlock(&t->lock);
-	}
+	TAILQ_FOREACH(t, &o->tasks, tg_link)
+		wake_one(t);
 }
 
 int kernel_pause(struct kernel *k, struct thread_group *tg, enum external_scope scope)
@@ -142,6 +146,33 @@ int kernel_unpause(struct kernel *k, struct thread_group *tg, enum external_scop
 		for_each_process(k, tg, scope, wake_all, NULL);
 	return 0;
 }
+
+static int change_task_stops(struct kernel *k, int tid, int by)
+{
+	struct task *t = tid > 0 ? pidns_task_with_id(k->tasks.root, tid) : NULL;
+	int r = -EINVAL;
+
+	if (!t)
+		return -ESRCH;
+	mutex_lock(&k->tasks.lock);
+	if (t->exit_state >= TASK_EXIT_ZOMBIE) {
+		r = -ESRCH;
+	} else if (by > 0 ? t->external_stops < UINT32_MAX : t->external_stops > 0) {
+		WRITE_ONCE(t->external_stops, t->external_stops + (uint32_t)by);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (by > 0)
+			task_interrupt(t);
+		else if (!t->external_stops)
+			wake_one(t);
+		r = 0;
+	}
+	mutex_unlock(&k->tasks.lock);
+	task_put(t);
+	return r;
+}
+
+int kernel_pause_task(struct kernel *k, int tid) { return change_task_stops(k, tid, 1); }
+int kernel_unpause_task(struct kernel *k, int tid) { return change_task_stops(k, tid, -1); }
 
 bool tg_paused(struct thread_group *tg)
 {

@@ -46,12 +46,10 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->boot_time = k->start_time - timespec_to_ktime(&boot);
 	k->start_ticks = __builtin_ia32_rdtsc();
 	k->memory_limit = o->memory_limit;
-	k->strace = o->strace_fd >= 0;
-	k->strace_fd = o->strace_fd;
 	k->persistent = o->persistent;
 	k->ended = new(struct task_usage);
 	k->yama_scope = 0;
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	long n = o->ncpus ? (long)o->ncpus : sysconf(_SC_NPROCESSORS_ONLN);
 	k->ncpus = n < 1 ? 1 : n > 1024 ? 1024 : n;
 	k->nice = getpriority(PRIO_PROCESS, 0);
 	if (getrandom(k->random_boot_id, sizeof(k->random_boot_id), GRND_NONBLOCK) != sizeof(k->random_boot_id))

@@ -15,6 +15,7 @@ struct pid_namespace;
 struct syscall_table;
 struct tty;
 struct uid_counts;
+struct trace_sink;
 struct futex_table;
 
 struct uts_namespace {
@@ -58,8 +59,12 @@ struct kernel {
 	_Atomic uint64_t memory_used, memory_peak, oom_kills; /* as --memory's watch saw it last; 0 without a limit */
 	uint64_t random_boot_id[2];
 	char *hostname;
-	bool strace, persistent;   /* immutable; persistent: see kernel_options */
-	int strace_fd;
+	bool persistent;	   /* immutable; see kernel_options */
+	/* immutable once the first process runs; kernel/trace.h */
+	bool calls_traced;	   /* any of call_trace: nothing is answered by stubs, copies are made at once */
+	uint32_t trace_points;
+	uint8_t call_trace[512];   /* by number: CALL_TRACE_* */
+	struct trace_sink *trace_sinks;
 	int ncpus;
 	int nice; /* of whoever started this program: the first processes have it too */
 	_Atomic uint64_t aio_nr, aio_max_nr; /* events that contexts of io_setup(2) may hold; fs.aio-max-nr */
@@ -76,6 +81,7 @@ struct kernel {
 	_Atomic bool exiting;
 	int exit_status; /* wait status of init once it is gone */
 };
+enum { CALL_TRACE_ENTER = 1, CALL_TRACE_EXIT = 2 };
 enum kernel_priv { KPRIV_VFS, KPRIV_SYSV_IPC, KPRIV_MQUEUE, KPRIV_POSIX_TIMERS, KPRIV_PROC, KPRIV_DEV, KPRIV_KEYS, KPRIV_SPARE };
 
 struct kernel_options {
@@ -85,7 +91,7 @@ struct kernel_options {
 	const char *hostname;
 	unsigned max_pids;
 	uint64_t memory_limit;
-	int strace_fd; /* -1: off */
+	unsigned ncpus; /* 0: the host's */
 	bool persistent; /* it goes on when its first process ends, until sched_stop() */
 };
 int kernel_init(const struct kernel_options *o, struct kernel **out);
@@ -125,6 +131,9 @@ int kernel_signal_scope(struct kernel *k, struct thread_group *tg, enum external
  * nests for itself. -EINVAL: another scope, or unpaused more often than paused. */
 int kernel_pause(struct kernel *k, struct thread_group *tg, enum external_scope scope);
 int kernel_unpause(struct kernel *k, struct thread_group *tg, enum external_scope scope);
+/* The same of one thread. -ESRCH: there is no such number. */
+int kernel_pause_task(struct kernel *k, int tid);
+int kernel_unpause_task(struct kernel *k, int tid);
 bool tg_paused(struct thread_group *tg);
 /* CPU time and, of what still runs or has been waited for, the largest process. SCOPE_PROCESS, SCOPE_CONTAINER, SCOPE_ALL. */
 struct task_usage;

@@ -9,6 +9,7 @@
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "kernel/time_ns.h"
+#include "kernel/trace.h"
 
 /* Once a task and number: programs probe in loops. */
 static void log_missing(struct task *t, uint32_t nr, const struct syscall_row *row)
@@ -22,6 +23,7 @@ static void log_missing(struct task *t, uint32_t nr, const struct syscall_row *r
 	}
 	log_info("%s[%d]: system call %u (%s) is not implemented", t->comm, task_tgid(t, t->kernel->tasks.root), nr,
 		 row && row->name ? row->name : "unknown");
+	trace_point(t, TRACE_NO_CALL, .nr = nr);
 }
 
 /* What a call that is not in the table gets. */
@@ -30,13 +32,6 @@ static __attribute__((cold, noinline)) int64_t no_syscall(struct task *t, uint32
 	const struct syscall_table *st = t->kernel->syscalls;
 	log_missing(t, nr, nr < st->count ? &st->rows[nr] : NULL);
 	return -ENOSYS;
-}
-
-static __attribute__((noinline)) void trace(struct task *t, uint32_t nr, int64_t result)
-{
-	static const struct syscall_row unknown = { .name = NULL };
-	const struct syscall_table *st = t->kernel->syscalls;
-	syscall_trace(t, nr < st->count && st->rows[nr].name ? &st->rows[nr] : &unknown, nr, &t->args, result);
 }
 
 static __attribute__((cold, noinline)) const struct run_state *guest_fault(struct task *t)
@@ -148,7 +143,7 @@ static const struct run_state *app(struct task *t)
 	struct pl_event *ev = &t->event;
 	const struct syscall_row *rows = t->kernel->syscalls->rows;
 	unsigned count = t->kernel->syscalls->count;
-	bool strace = t->kernel->strace;
+	bool traced = t->kernel->calls_traced;
 
 	for (;;) {
 		t->syscall_nr = -1;
@@ -165,12 +160,14 @@ static const struct run_state *app(struct task *t)
 			t->syscall_nr = nr;
 			t->blocked_notice = false;
 			memcpy(&t->args, ev->args, sizeof(t->args));
-			if (unlikely(READ_ONCE(t->seccomp_mode) | READ_ONCE(t->trace_calls))) {
+			if (unlikely(READ_ONCE(t->seccomp_mode) | READ_ONCE(t->trace_calls) | traced)) {
 				if (ev->inlined)
 					all_args(t);
+				if (traced)
+					trace_call(t, TRACE_CALL_ENTER, nr, 0);
 				if (t->trace_calls)
 					return &run_syscall_enter;
-				if (!seccomp_check(t, nr, &r))
+				if (t->seccomp_mode && !seccomp_check(t, nr, &r))
 					goto made; /* r, or how it ends, is set */
 			}
 			if (likely(nr < count && rows[nr].fn))
@@ -180,8 +177,8 @@ static const struct run_state *app(struct task *t)
 		made:
 			if (unlikely(r == -ENOIOCTLCMD))
 				r = -ENOTTY;
-			if (unlikely(strace))
-				trace(t, nr, r); /* (rt_sigreturn forgets the number) */
+			if (unlikely(traced))
+				trace_call(t, TRACE_CALL_EXIT, nr, r); /* (rt_sigreturn forgets the number) */
 			check_syscall_exit(t);
 			pl_set_result(t->thread, r);
 			if (likely(!t->after_syscall && !is_restart(r) && !t->have_restart_mask &&
@@ -255,12 +252,12 @@ static const struct run_state *syscall_enter(struct task *t)
 			struct fiber_context *c = fiber_context();
 			c->no_windows = true; /* the tracer will look at once */
 			t->result = nr < st->count && st->rows[nr].fn ? st->rows[nr].fn(t, &t->args) : no_syscall(t, nr);
-			c->no_windows = t->kernel->strace;
+			c->no_windows = t->kernel->calls_traced;
 		}
 		if (t->result == -ENOIOCTLCMD)
 			t->result = -ENOTTY;
-		if (unlikely(t->kernel->strace))
-			trace(t, nr, t->result);
+		if (unlikely(t->kernel->calls_traced))
+			trace_call(t, TRACE_CALL_EXIT, nr, t->result);
 	}
 	if (t->after_syscall) {
 		const struct run_state *next = t->after_syscall;

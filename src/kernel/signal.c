@@ -132,7 +132,7 @@ static void masks_ask(struct task *t, int sig, bool group)
 			task_mask_asks_locked(p);
 }
 
-bool task_lends(const struct task *t) { return !t->seccomp_mode && !t->tracer && !t->kernel->strace; }
+bool task_lends(const struct task *t) { return !t->seccomp_mode && !t->tracer && !t->kernel->calls_traced; }
 
 void task_lend_mask(struct task *t)
 {
@@ -862,7 +862,7 @@ void task_lend_actions(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 
-	if (t->actions_lent || t->kernel->strace || t->tracer || t->seccomp_mode || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
+	if (t->actions_lent || t->kernel->calls_traced || t->tracer || t->seccomp_mode || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
 		return;
 	t->actions_lent = true;
 	pl_actions_lend(t->thread, (const struct pl_action *)&tg->sighand->action[1]);

@@ -38,7 +38,7 @@ int task_stop_wait(struct task *t)
 
 bool task_external_stopped(struct task *t)
 {
-	return READ_ONCE(t->tg->external_stops) || READ_ONCE(t->tg->container->stops) || READ_ONCE(t->kernel->tasks.stop_count);
+	return READ_ONCE(t->external_stops) || READ_ONCE(t->tg->external_stops) || READ_ONCE(t->tg->container->stops) || READ_ONCE(t->kernel->tasks.stop_count);
 }
 
 void task_wait_external_stops(struct task *t)

@@ -27,7 +27,5 @@ struct syscall_row {
 };
 #define SYSCALL_MAX 512
 struct syscall_table { const struct syscall_row *rows; unsigned count; };
-/* strace: one line when a call is done (or does not come back). In syscalls/trace.c. */
-void syscall_trace(struct task *t, const struct syscall_row *row, uint32_t nr, const struct syscall_args *a, int64_t result);
 
 #endif

@@ -133,7 +133,7 @@ void task_set_fiber_context(struct task *t, struct fiber *f)
 	c->cred = t->cred;
 	c->fs = t->fs;
 	c->fdt = t->fdt;
-	c->no_windows = t->kernel->strace;
+	c->no_windows = t->kernel->calls_traced;
 }
 
 /* Linux's commit_creds(): who changes what it may do is no longer dumpable and loses its parent-death signal. */

@@ -105,6 +105,7 @@ struct task {
 	struct ptrace_state *ptrace;	/* owned; NULL until it is first traced (kernel/ptrace.h) */
 	struct pid *pid;		/* counted: the number(s) of this thread */
 	enum exit_state exit_state;
+	uint32_t external_stops;	/* pauses of this thread alone; task_set.lock */
 	bool stopped_outside;		/* sleeps in task_wait_external_stops(); own fiber, others read it */
 	bool exit_tracer_notified, exit_parent_notified, exit_tracer_acked, exit_parent_acked;
 

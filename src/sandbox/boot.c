@@ -15,10 +15,12 @@
 #include "fs/proc/proc.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "kernel/kernel.h"
+#include "kernel/trace.h"
 #include "kernel/tty.h"
 #include "net/socket.h"
 #include "syscalls/syscalls.h"
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +29,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define MAX_CPUS 4096 /* of the host */
 
 struct sandbox {
 	struct sandbox_options *o;
@@ -274,6 +278,29 @@ static void register_all(struct kernel *k)
 	tty_init(k);
 }
 
+/* Everything here, guests too, on the first n of the CPUs that we may use: 0 or -errno. */
+static int bind_cpus(unsigned n, unsigned *out)
+{
+	size_t size = CPU_ALLOC_SIZE(MAX_CPUS);
+	__free(mem) void *mem = xzalloc(size), *few = xzalloc(size);
+	unsigned got = 0;
+
+	*out = 0;
+	if (!n)
+		return 0;
+	if (sched_getaffinity(0, size, mem) < 0)
+		return -errno;
+	for (unsigned cpu = 0; cpu < MAX_CPUS && got < n; cpu++)
+		if (CPU_ISSET_S(cpu, size, (cpu_set_t *)mem)) {
+			CPU_SET_S(cpu, size, (cpu_set_t *)few);
+			got++;
+		}
+	if (sched_setaffinity(0, size, few))
+		return -errno;
+	*out = got;
+	return 0;
+}
+
 int sandbox_run(struct sandbox_options *o)
 {
 	struct sandbox *s = new(struct sandbox);
@@ -310,6 +337,10 @@ int sandbox_run(struct sandbox_options *o)
 		log_init(log, o->log_level);
 	if (o->tty && isatty(log))
 		log_set_crlf();
+	unsigned ncpus;
+	r = bind_cpus(o->ncpus, &ncpus);
+	if (r)
+		return fail(o, EXIT_BAILEY, "--cpus: %s", strerror(-r));
 	proc_read_host();
 	net_open_host();
 	struct watch *watch;
@@ -318,7 +349,7 @@ int sandbox_run(struct sandbox_options *o)
 		return fail(o, EXIT_BAILEY, "--memory: %s", strerror(-r));
 	const char *workers = getenv("BAILEY_WORKERS"); /* for tests */
 	s->sched = sched_create(workers && *workers >= '1' && *workers <= '8' && !workers[1] ? *workers - '0' : 1);
-	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .write_at_once = o->strace_fd >= 0,
+	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .write_at_once = o->strace_fd >= 0 || (o->events_fd >= 0 && o->calls),
 				       .without = getenv("BAILEY_NO"), .zygote_fd = -1 };
 	r = platform_create(&po, &s->platform);
 	if (r)
@@ -326,12 +357,19 @@ int sandbox_run(struct sandbox_options *o)
 	if (!o->no_patch)
 		mm_allow_patching(s->platform);
 	struct kernel_options ko = { .sched = s->sched, .platform = s->platform, .syscalls = &syscall_table_x86_64, .hostname = o->hostname,
-				     .max_pids = o->max_pids, .memory_limit = o->memory_limit, .strace_fd = o->strace_fd,
-				     .persistent = o->persistent };
+				     .max_pids = o->max_pids, .memory_limit = o->memory_limit, .ncpus = ncpus, .persistent = o->persistent };
 	r = kernel_init(&ko, &s->kernel);
 	if (r)
 		return fail(o, EXIT_BAILEY, "initialising the kernel: %s", strerror(-r));
 	syscall_table_prefetch(&syscall_table_x86_64, s->platform);
+	uint64_t calls[TRACE_WORDS];
+	const char *unknown = syscall_set_parse(o->calls, calls);
+	if (unknown)
+		return fail(o, EXIT_BAILEY, "there is no system call \"%s\"", unknown);
+	if (o->strace_fd >= 0)
+		strace_start(s->kernel, o->strace_fd, calls);
+	if (o->events_fd >= 0)
+		events_start(s->kernel, o->events_fd, o->calls ? calls : NULL);
 	register_all(s->kernel);
 	r = net_init(s->kernel);
 	if (r)

@@ -474,6 +474,12 @@ static int serve(struct control *c, struct ctl_msg *m, struct ctl_buf *b)
 	case CTL_PAUSE:
 	case CTL_UNPAUSE:
 	case CTL_USAGE:
+		if (m->head.len == 8 && m->head.type != CTL_SIGNAL && m->head.type != CTL_USAGE) {
+			a = ctl_get_u32(&r);
+			if (ctl_get_u32(&r) == CTL_SCOPE_TASK)
+				return a > INT32_MAX ? -ESRCH : m->head.type == CTL_PAUSE ? kernel_pause_task(c->k, (int)a) : kernel_unpause_task(c->k, (int)a);
+			r = (struct ctl_reader){ m->payload, m->head.len, false };
+		}
 		err = scoped(c, &r, &s, &scope);
 		if (err)
 			return err;

@@ -202,15 +202,17 @@ static void loopback_up(void)
 /* Everything above stderr but what we were given on purpose. */
 static void close_strays(const struct sandbox_options *o)
 {
-	int keep[2] = { o->control_fd, o->strace_fd };
+	int keep[3] = { o->control_fd, o->strace_fd, o->events_fd };
 
-	if (keep[0] > keep[1]) {
-		int t = keep[0];
-		keep[0] = keep[1];
-		keep[1] = t;
-	}
+	for (int i = 0; i < 3; i++)
+		for (int j = i + 1; j < 3; j++)
+			if (keep[i] > keep[j]) {
+				int t = keep[i];
+				keep[i] = keep[j];
+				keep[j] = t;
+			}
 	int from = 3;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		if (keep[i] < from)
 			continue;
 		if (keep[i] > from)

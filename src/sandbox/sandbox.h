@@ -29,7 +29,9 @@ struct sandbox_options {
 	bool persistent; /* it goes on without processes, until the control socket's other end is closed */
 	uint64_t memory_limit;
 	unsigned max_pids;
-	int strace_fd; /* -1: off */
+	int strace_fd, events_fd; /* -1: off */
+	const char *calls; /* names of system calls with commas between, which strace shows (NULL: all) and events tell of (NULL: none) */
+	unsigned ncpus; /* CPUs for guests; 0: all that the caller may use */
 	enum log_level log_level;
 	bool tty; /* stdout is a terminal, in raw mode already */
 	struct termios termios;
@@ -63,6 +65,9 @@ struct watch;
 struct kernel;
 int memory_watch_prepare(uint64_t limit, struct watch **out);
 int memory_watch_start(struct watch *w, struct kernel *k);
+
+/* ---- events.c: lines of JSON to fd, borrowed; calls: NULL or TRACE_WORDS words ---- */
+void events_start(struct kernel *k, int fd, const uint64_t *calls);
 
 /* ---- boot.c: the body of the kernel process; returns its exit status. Reports failures over o->control_fd ---- */
 int sandbox_run(struct sandbox_options *o);

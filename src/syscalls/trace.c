@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trace.c: --strace: one line a call, in strace's manner, decoded by the table's argument formats. */
+#include "kernel/trace.h"
 #include "syscalls/proto.h"
+#include "syscalls/syscalls.h"
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -287,35 +289,86 @@ static void put_arg(struct strbuf *b, struct task *t, unsigned i, uint8_t fmt, c
 	}
 }
 
-void syscall_trace(struct task *t, const struct syscall_row *row, uint32_t nr, const struct syscall_args *a, int64_t result)
+/* As strace(1) writes it, without a line's end. */
+void syscall_format(struct strbuf *b, struct task *t, uint32_t nr, const struct syscall_args *a, int64_t result)
 {
-	struct strbuf b = { 0 };
-	strbuf_printf(&b, "[%5d] ", task_tid(t, t->kernel->tasks.root));
-	if (row->name)
-		strbuf_printf(&b, "%s(", row->name);
+	const struct syscall_table *st = t->kernel->syscalls;
+	const struct syscall_row *row = nr < st->count && st->rows[nr].name ? &st->rows[nr] : NULL;
+
+	if (row)
+		strbuf_printf(b, "%s(", row->name);
 	else
-		strbuf_printf(&b, "syscall_%u(", nr);
+		strbuf_printf(b, "syscall_%u(", nr);
 	for (unsigned i = 0; i < 6; i++) {
-		uint8_t fmt = row->name ? row->args[i] : ARG_HEX;
+		uint8_t fmt = row ? row->args[i] : ARG_HEX;
 		if (fmt == ARG_NONE)
 			break;
 		if (i)
-			strbuf_printf(&b, ", ");
-		put_arg(&b, t, i, fmt, a, result);
+			strbuf_printf(b, ", ");
+		put_arg(b, t, i, fmt, a, result);
 	}
 	if (nr == 60 || nr == 231)
-		strbuf_printf(&b, ") = ?\n");
+		strbuf_printf(b, ") = ?");
 	else if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)
-		strbuf_printf(&b, ") = ? %s\n", result == -ERESTARTSYS ? "ERESTARTSYS" : result == -ERESTARTNOINTR ? "ERESTARTNOINTR" :
+		strbuf_printf(b, ") = ? %s", result == -ERESTARTSYS ? "ERESTARTSYS" : result == -ERESTARTNOINTR ? "ERESTARTNOINTR" :
 			      result == -ERESTARTNOHAND ? "ERESTARTNOHAND" : "ERESTART_RESTARTBLOCK");
 	else if (result < 0 && result >= -4095)
-		strbuf_printf(&b, ") = -1 %s (%s)\n", strerrorname_np(-result) ? strerrorname_np(-result) : "?", strerrordesc_np(-result) ? strerrordesc_np(-result) : "?");
+		strbuf_printf(b, ") = -1 %s (%s)", strerrorname_np(-result) ? strerrorname_np(-result) : "?", strerrordesc_np(-result) ? strerrordesc_np(-result) : "?");
 	else if (nr == 9 || nr == 12 || nr == 25)
-		strbuf_printf(&b, ") = %#lx\n", (unsigned long)result);
+		strbuf_printf(b, ") = %#lx", (unsigned long)result);
 	else
-		strbuf_printf(&b, ") = %ld\n", (long)result);
+		strbuf_printf(b, ") = %ld", (long)result);
+}
+
+struct strace { struct trace_sink sink; int fd; };
+
+static void strace_tell(struct trace_sink *s, const struct trace_event *e)
+{
+	struct strbuf b = { 0 };
+
+	strbuf_printf(&b, "[%5d] ", task_tid(e->task, e->task->kernel->tasks.root));
+	syscall_format(&b, e->task, e->nr, &e->task->args, e->result);
+	strbuf_printf(&b, "\n");
 	/* Best effort: a full pipe loses the line rather than stop the kernel. */
-	if (b.s && write(t->kernel->strace_fd, b.s, b.len) < 0)
+	if (b.s && write(((struct strace *)s)->fd, b.s, b.len) < 0)
 		(void)0;
 	strbuf_free(&b);
+}
+
+void strace_start(struct kernel *k, int fd, const uint64_t *calls)
+{
+	struct strace *s = new(struct strace);
+
+	s->fd = fd;
+	s->sink.points = 1u << TRACE_CALL_EXIT;
+	memcpy(s->sink.calls, calls, sizeof(s->sink.calls));
+	s->sink.tell = strace_tell;
+	trace_add(k, &s->sink);
+}
+
+const char *syscall_set_parse(const char *list, uint64_t *set)
+{
+	static __thread char bad[64];
+	const struct syscall_table *st = &syscall_table_x86_64;
+
+	memset(set, 0, TRACE_WORDS * sizeof(*set));
+	if (!list) {
+		memset(set, 0xff, TRACE_WORDS * sizeof(*set));
+		return NULL;
+	}
+	for (const char *end; ; list = end + 1) {
+		size_t n = strcspn(list, ",");
+		unsigned nr = 0;
+
+		end = list + n;
+		while (nr < st->count && (!st->rows[nr].name || strlen(st->rows[nr].name) != n || memcmp(st->rows[nr].name, list, n)))
+			nr++;
+		if (nr == st->count) {
+			snprintf(bad, sizeof(bad), "%.*s", (int)MIN(n, sizeof(bad) - 1), list);
+			return bad;
+		}
+		set[nr / 64] |= 1ULL << nr % 64;
+		if (!*end)
+			return NULL;
+	}
 }

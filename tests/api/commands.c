@@ -149,6 +149,28 @@ static void test_pause(bailey_kernel *k)
 	CHECK_INT(bailey_process_wait(q, 10000, &e), 0);
 	CHECK_INT(e.value, 0);
 	bailey_process_free(q);
+	/* one thread alone */
+	q = run_sh(k, "exec python3 -c 'import threading\nf = lambda: [0 for i in iter(int, 1)]\nt = threading.Thread(target=f)\nt.start()'", -1);
+	for (int i = 0; i < 200 && !alive(k, "python3", NULL); i++)
+		msleep(20);
+	int pid = bailey_process_pid(q), tid = pid + 1;
+	for (int i = 0; i < 200 && bailey_kernel_pause_task(k, tid) == -ESRCH; i++)
+		msleep(20);
+	CHECK(!runs(q));
+	CHECK_INT(bailey_kernel_pause_task(k, tid), 0);
+	CHECK_INT(bailey_kernel_unpause_task(k, tid), 0);
+	CHECK(!runs(q));
+	CHECK_INT(bailey_kernel_unpause_task(k, tid), 0);
+	CHECK(runs(q));
+	CHECK_INT(bailey_kernel_unpause_task(k, tid), -EINVAL);
+	CHECK_INT(bailey_kernel_pause_task(k, pid), 0); /* the other one sleeps in pthread_join() */
+	CHECK(runs(q));
+	CHECK_INT(bailey_kernel_pause_task(k, tid), 0);
+	CHECK_INT(bailey_process_signal(q, SIGKILL, BAILEY_PROCESS), 0);
+	CHECK_INT(bailey_process_wait(q, 10000, &e), 0);
+	CHECK_INT(bailey_kernel_pause_task(k, tid), -ESRCH);
+	CHECK_INT(bailey_kernel_pause_task(k, -1), -ESRCH);
+	bailey_process_free(q);
 	/* killing works on the paused */
 	CHECK_INT(bailey_process_pause(p, BAILEY_CONTAINER), 0);
 	CHECK_INT(bailey_process_signal(p, SIGKILL, BAILEY_CONTAINER), 0);

@@ -208,7 +208,7 @@ static void test_helper(void)
 		for (unsigned j = 0; j < sizeof(junk); j++)
 			junk[j] = (char)rnd();
 		CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life), 0);
-		CHECK_INT(api_spawn(path, life[1], -1, -1, &pid, &pidfd), 0);
+		CHECK_INT(api_spawn(path, life[1], -1, -1, -1, &pid, &pidfd), 0);
 		close(life[1]);
 		if (i % 3 == 1)
 			ctl_send(life[0], CTL_CREATE, 0, 0, junk, rnd() % sizeof(junk), NULL, 0, false);

@@ -19,6 +19,43 @@ static void on_trace(void *arg, const char *line)
 	trace_write += strstr(line, "write(1, \"traced") != NULL;
 }
 
+static int event_lines, event_exec, event_enter;
+static void on_event(void *arg, const char *line)
+{
+	event_lines++;
+	event_exec += strstr(line, "\"event\":\"exec\"") && strstr(line, "\"argv\":[\"nproc\"]");
+	event_enter += strstr(line, "\"event\":\"enter\"") && strstr(line, "\"call\":\"execve\"");
+	CHECK(line[0] == '{' && line[strlen(line) - 1] == '}');
+}
+
+static void test_events(void)
+{
+	struct bailey_kernel_options o = BAILEY_KERNEL_OPTIONS_INIT;
+	bailey_kernel *k;
+
+	o.event = on_event;
+	o.cpus = 1;
+	CHECK_INT(bailey_kernel_create(&o, &k), 0);
+	CHECK_OUTPUT(k, "nproc; :", NULL, "1\n");
+	while (!bailey_kernel_dispatch(k, 50))
+		;
+	CHECK_INT(event_exec, 1);
+	CHECK_INT(event_enter, 0);
+	CHECK_INT(event_lines, 5); /* start, clone, exec, two ends */
+	bailey_kernel_free(k);
+	o.calls = "execve";
+	CHECK_INT(bailey_kernel_create(&o, &k), 0);
+	CHECK_OUTPUT(k, "nproc; :", NULL, "1\n");
+	while (!bailey_kernel_dispatch(k, 50))
+		;
+	CHECK_INT(event_exec, 2);
+	CHECK_INT(event_enter, 1);
+	bailey_kernel_free(k);
+	o.calls = "execve,nothing";
+	CHECK_INT(bailey_kernel_create(&o, &k), -EIO);
+	CHECK(strstr(bailey_error(), "nothing") != NULL);
+}
+
 static void test_options(void)
 {
 	struct bailey_kernel_options o = BAILEY_KERNEL_OPTIONS_INIT;
@@ -363,6 +400,7 @@ int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_DFL);
 	test_options();
+	test_events();
 	test_errors();
 	test_threads();
 	test_ends();
