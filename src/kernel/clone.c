@@ -53,6 +53,8 @@ static void inherit(struct task *c, struct task *t, const struct clone_args_k *a
 	c->no_new_privs = t->no_new_privs;
 	c->timer_slack = c->timer_slack_default = t->timer_slack;
 	c->personality = t->personality;
+	c->numa_mode = t->numa_mode;
+	c->numa_nodes = t->numa_nodes;
 	memcpy(c->comm, t->comm, sizeof(c->comm));
 	memcpy(c->cpu_mask, t->cpu_mask, sizeof(c->cpu_mask));
 	c->nice = t->nice;

@@ -196,13 +196,13 @@ long task_setpgid(struct task *t, int pid, int pgid)
 	struct pid_namespace *ns = task_pid_ns(t);
 	struct thread_group *me = t->tg, *tg;
 	struct process_group *pg = NULL;
-	if (pgid < 0)
-		return -EINVAL;
 	guard(mutex)(&k->tasks.lock);
 	if (!pid)
 		pid = pid_nr(me->pid, ns);
 	if (!pgid)
 		pgid = pid;
+	if (pgid < 0)
+		return -EINVAL;
 	struct pid *p = pidns_find_locked(ns, pid);
 	struct task *target = p ? p->task : NULL;
 	if (!target)

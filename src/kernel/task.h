@@ -65,6 +65,8 @@ struct task {
 	struct exec_state *exec;	/* an exec between de-threading and the new image */
 	uint64_t timer_slack, timer_slack_default;
 	uint32_t personality;
+	uint16_t numa_mode;		/* set_mempolicy(2): kept and shown; own fiber */
+	uint64_t numa_nodes;
 	uint64_t maj_flt, min_flt, nvcsw, nivcsw;
 	uint64_t kernel_ticks;		/* TSC ticks that the fiber worked for this task: system time */
 	uint8_t time_in, time_weight;	/* calls until one is timed again; what that one counts for */

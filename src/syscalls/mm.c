@@ -319,7 +319,8 @@ long sys_pkey_free(struct task *t, const struct syscall_args *a)
 
 enum { POL_DEFAULT, POL_PREFERRED, POL_BIND, POL_INTERLEAVE, POL_LOCAL, POL_PREFERRED_MANY, POL_WEIGHTED_INTERLEAVE, POL_MAX };
 #define POL_MODE_FLAGS 0xe000
-#define MAX_NODES 64
+#define POL_BALANCING 0x2000
+#define POL_STATIC_AND_RELATIVE 0xc000
 
 /* Linux get_nodes(), cut to one word: 0 or -errno. */
 static int get_nodes(uint64_t *nodes, uaddr_t mask, unsigned long maxnode)
@@ -345,24 +346,27 @@ static int get_nodes(uint64_t *nodes, uaddr_t mask, unsigned long maxnode)
 	return 0;
 }
 
-static int check_policy(int mode, uaddr_t mask, unsigned long maxnode)
+static int check_policy(int mode, uaddr_t mask, unsigned long maxnode, uint64_t *out)
 {
 	unsigned m = mode & ~POL_MODE_FLAGS;
 	uint64_t nodes;
 	int r;
 
-	if (m >= POL_MAX)
+	if (m >= POL_MAX || (mode & POL_STATIC_AND_RELATIVE) == POL_STATIC_AND_RELATIVE)
+		return -EINVAL;
+	if ((mode & POL_BALANCING) && m != POL_BIND && m != POL_PREFERRED_MANY)
 		return -EINVAL;
 	r = get_nodes(&nodes, mask, maxnode);
+	*out = nodes;
 	if (r)
 		return r;
 	switch (m) {
 	case POL_DEFAULT:
-		return nodes || (mode & POL_MODE_FLAGS) ? -EINVAL : 0;
-	case POL_LOCAL:
 		return nodes ? -EINVAL : 0;
+	case POL_LOCAL:
+		return nodes || (mode & POL_STATIC_AND_RELATIVE) ? -EINVAL : 0;
 	case POL_PREFERRED:
-		return nodes & ~1ULL ? -EINVAL : 0;
+		return (nodes & ~1ULL) || (!nodes && (mode & POL_STATIC_AND_RELATIVE)) ? -EINVAL : 0;
 	default:
 		return nodes == 1 ? 0 : -EINVAL;
 	}
@@ -370,52 +374,75 @@ static int check_policy(int mode, uaddr_t mask, unsigned long maxnode)
 
 long sys_set_mempolicy(struct task *t, const struct syscall_args *a)
 {
-	(void)t;
-	return check_policy(a->a[0], a->a[1], a->a[2]);
+	int mode = (int)a->a[0], r;
+	uint64_t nodes;
+
+	r = check_policy(mode, a->a[1], a->a[2], &nodes);
+	if (r)
+		return r;
+	if (!(mode & ~POL_MODE_FLAGS))
+		mode = POL_DEFAULT;
+	else if (mode == POL_PREFERRED && !nodes)
+		mode = POL_LOCAL;
+	t->numa_mode = (uint16_t)mode;
+	t->numa_nodes = nodes;
+	return 0;
 }
 
 long sys_mbind(struct task *t, const struct syscall_args *a)
 {
 	uint64_t start = a->a[0], len = a->a[1];
 	unsigned flags = a->a[5];
+	uint64_t nodes;
 
 	(void)t;
 	if (flags & ~7U)
 		return -EINVAL;
 	if (start % GUEST_PAGE_SIZE || start + PAGE_UP(len) < start)
 		return -EINVAL;
-	return check_policy(a->a[2], a->a[3], a->a[4]);
+	return check_policy(a->a[2], a->a[3], a->a[4], &nodes);
 }
 
 long sys_get_mempolicy(struct task *t, const struct syscall_args *a)
 {
 	enum { F_NODE = 1, F_ADDR = 2, F_MEMS_ALLOWED = 4 };
 	unsigned long maxnode = a->a[2], flags = a->a[4];
-	uint64_t nodes = flags & F_MEMS_ALLOWED ? 1 : 0;
+	uint64_t nodes = 0;
 	int mode = POL_DEFAULT;
 	uint8_t byte;
 
-	(void)t;
-	if (a->a[1] && maxnode < MAX_NODES)
+	if (a->a[1] && !maxnode)
 		return -EINVAL;
 	if (flags & ~7UL)
 		return -EINVAL;
 	if (flags & F_MEMS_ALLOWED) {
 		if (flags & (F_NODE | F_ADDR))
 			return -EINVAL;
+		nodes = 1;
 	} else if (flags & F_ADDR) {
 		if (copy_from_user(&byte, a->a[3], 1))
 			return -EFAULT;
 		/* With F_NODE the answer is the page's node: 0. */
-	} else if (a->a[3] || (flags & F_NODE)) {
+	} else if (a->a[3]) {
 		return -EINVAL;
+	} else {
+		unsigned m = t->numa_mode & ~POL_MODE_FLAGS;
+		nodes = t->numa_nodes;
+		mode = t->numa_mode;
+		if (flags & F_NODE) { /* where the next page comes from */
+			if (m != POL_INTERLEAVE && m != POL_WEIGHTED_INTERLEAVE)
+				return -EINVAL;
+			mode = 0;
+		}
 	}
 	if (a->a[0] && copy_to_user(a->a[0], &mode, sizeof(mode)))
 		return -EFAULT;
 	if (a->a[1]) {
-		if (copy_to_user(a->a[1], &nodes, sizeof(nodes)))
-			return -EFAULT;
-		if (maxnode > MAX_NODES && clear_user(a->a[1] + 8, ALIGN_UP(maxnode - MAX_NODES, 64UL) / 8))
+		/* A mask has room for maxnode - 1 nodes, in whole words; there is one node. */
+		size_t bytes = ALIGN_UP(maxnode - 1, 64UL) / 8;
+		if (bytes > GUEST_PAGE_SIZE)
+			return -EINVAL;
+		if (copy_to_user(a->a[1], &nodes, MIN(bytes, sizeof(nodes))) || (bytes > 8 && clear_user(a->a[1] + 8, bytes - 8)))
 			return -EFAULT;
 	}
 	return 0;

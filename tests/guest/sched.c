@@ -228,3 +228,46 @@ TEST(clone_arguments)
 	a.stack = 4096;
 	CHECK_ERRNO(C3, EINVAL);
 }
+
+static int numa_is(int mode, unsigned long nodes)
+{
+	unsigned long m[16] = { ~0UL };
+	int got = -1;
+	return syscall(SYS_get_mempolicy, &got, m, 1024, 0, 0) == 0 && got == mode && m[0] == nodes && !m[1];
+}
+TEST(numa_policy)
+{
+	enum { DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL, PREFERRED_MANY, WEIGHTED, BALANCING = 0x2000, RELATIVE = 0x4000, STATIC = 0x8000 };
+	static const struct { int mode; unsigned long nodes; int shows; unsigned long then; } ok[] = {
+		{ BIND, 1, BIND, 1 }, { INTERLEAVE, 1, INTERLEAVE, 1 }, { PREFERRED, 1, PREFERRED, 1 }, { PREFERRED, 0, LOCAL, 0 }, { LOCAL, 0, LOCAL, 0 },
+		{ PREFERRED | STATIC, 1, PREFERRED | STATIC, 1 }, { BIND | RELATIVE, 1, BIND | RELATIVE, 1 }, { PREFERRED_MANY, 1, PREFERRED_MANY, 1 },
+		{ BIND | BALANCING, 1, BIND | BALANCING, 1 }, { DEFAULT | STATIC, 0, DEFAULT, 0 }, { BIND, 1, BIND, 1 },
+	}, bad[] = {
+		{ BIND, 0 }, { LOCAL, 1 }, { 7, 1 }, { INTERLEAVE | STATIC | RELATIVE, 1 }, { DEFAULT, 1 }, { LOCAL | STATIC, 0 }, { PREFERRED | STATIC, 0 }, { INTERLEAVE | BALANCING, 1 },
+		{ BIND, 1UL << 40 },
+	};
+	unsigned long m = 0;
+	int mode, st;
+	if (syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 4))
+		SKIP("no NUMA");
+	CHECK(m & 1);
+	CHECK(numa_is(DEFAULT, 0));
+	for (unsigned i = 0; i < sizeof(ok) / sizeof(*ok); i++) {
+		CHECK(syscall(SYS_set_mempolicy, ok[i].mode, &ok[i].nodes, 64) == 0);
+		CHECK(numa_is(ok[i].shows, ok[i].then));
+	}
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		CHECK_ERRNO(syscall(SYS_set_mempolicy, bad[i].mode, &bad[i].nodes, 64), EINVAL);
+	pid_t p = fork();
+	if (!p)
+		_exit(!numa_is(BIND, 1));
+	CHECK(waitpid(p, &st, 0) == p && st == 0);
+	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, 0, 0, 0, 1), EINVAL);
+	m = 1;
+	CHECK(syscall(SYS_set_mempolicy, INTERLEAVE, &m, 64) == 0);
+	CHECK(syscall(SYS_get_mempolicy, &mode, 0, 0, 0, 1) == 0 && mode >= 0);
+	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 0, 0, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, &m, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 5), EINVAL);
+	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 2), EFAULT);
+}
