@@ -26,7 +26,7 @@ int ctl_client_init(struct ctl_client *c, int sock)
 {
 	pthread_condattr_t a;
 
-	*c = (struct ctl_client){ .sock = sock, .side = { -1, -1 }, .next_id = 1 };
+	*c = (struct ctl_client){ .sock = sock, .side = { -1, -1, -1 }, .next_id = 1 };
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&a);
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
