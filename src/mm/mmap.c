@@ -588,9 +588,17 @@ static int64_t grow_in_place(struct mm *mm, const struct remap *m, struct vma *v
 
 	if (end > PL_TASK_SIZE || end < v->end || (next && end > vma_start_gap(next)))
 		return -ENOMEM;
-	r = map_order(mm, v, v->end, end, 0, &o);
-	if (!r)
-		r = mm_carry_out(mm, &o, 1, v->mappable, false);
+	if (v->mappable) {
+		r = map_order(mm, v, v->end, end, 0, &o);
+		if (!r)
+			r = mm_carry_out(mm, &o, 1, v->mappable, false);
+	} else {
+		/* The host would not join a new mapping to one that has been moved, and one call cannot move and resize two. */
+		o = (struct pl_order){ .op = PL_MREMAP, .addr = v->end - GUEST_PAGE_SIZE, .len = GUEST_PAGE_SIZE, .fd = -1 };
+		o.new_addr = o.addr;
+		o.new_len = end - o.addr;
+		r = mm_carry_out(mm, &o, 1, NULL, true);
+	}
 	if (r)
 		return r;
 	vma_change_begin(mm);

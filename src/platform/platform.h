@@ -132,7 +132,7 @@ struct pl_order {
 	enum pl_op op;
 	uint32_t prot, flags;	/* host PROT_ and MAP_ flags (MAP_FIXED is implied) or advice */
 	uint64_t addr, len;
-	uint64_t new_addr, new_len; /* MREMAP (fixed) */
+	uint64_t new_addr, new_len; /* MREMAP: fixed, or in place where new_addr == addr */
 	int fd;			/* PL_MMAP_FD: a descriptor of the kernel process, borrowed until the order has run */
 	/* PL_MMAP_FD: 1 + one of PL_KEEP places where the stub keeps the descriptor for later orders, until PL_CLOSE of that place; 0: it does
 	 * not. kept: it has it there already, so that the stub need not sleep for it. Forked spaces have copies. */

@@ -51,6 +51,22 @@ TEST(mremap_)
 	CHECK(mremap(q, 4096, 8192, 0) == MAP_FAILED && errno == EFAULT);
 }
 
+/* What was moved, then grown in its place, is one mapping still. */
+TEST(mremap_moved_and_grown)
+{
+	char *room = mmap(NULL, 256 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, 8 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(room != MAP_FAILED && p != MAP_FAILED && !munmap(room, 256 * 4096));
+	memset(p, 7, 8 * 4096);
+	CHECK(mremap(p, 8 * 4096, 8 * 4096, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room);
+	CHECK(mremap(room, 8 * 4096, 16 * 4096, 0) == room && room[8 * 4096 - 1] == 7 && room[8 * 4096] == 0);
+	room[16 * 4096 - 1] = 9;
+	CHECK(mremap(room, 16 * 4096, 32 * 4096, MREMAP_MAYMOVE | MREMAP_FIXED, room + 100 * 4096) == room + 100 * 4096);
+	p = room + 100 * 4096;
+	CHECK(p[0] == 7 && p[8 * 4096] == 0 && p[16 * 4096 - 1] == 9 && p[32 * 4096 - 1] == 0);
+	CHECK(!munmap(p, 32 * 4096));
+}
+
 TEST(shared_between_processes)
 {
 	volatile int *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

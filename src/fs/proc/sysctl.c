@@ -283,6 +283,7 @@ static const struct pentry fs_table[] = {
 	P_DIR("inotify", 0555, .dir = inotify_table),
 	P_FILE("lease-break-time", 0644, show_lease_break, .write = write_lease_break),
 	V("leases-enable", "1"),
+	V("dir-notify-enable", "1"),
 	V("mount-max", "100000"),
 	P_DIR("mqueue", 0555, .dir = mqueue_table),
 	V("nr_open", "1048576"),

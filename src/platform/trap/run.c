@@ -76,7 +76,7 @@ static void put_orders(struct pl_thread *t)
 		d->prot = o->prot;
 		d->flags = o->op == PL_MMAP_ANON ? o->flags | MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS :
 			   o->op == PL_MMAP_FD	 ? o->flags | MAP_FIXED :
-			   o->op == PL_MREMAP	 ? (uint32_t)(MREMAP_MAYMOVE | MREMAP_FIXED) | o->flags :
+			   o->op == PL_MREMAP	 ? o->new_addr == o->addr ? 0 : (uint32_t)(MREMAP_MAYMOVE | MREMAP_FIXED) | o->flags :
 						   o->flags;
 		d->addr = o->addr;
 		d->len = o->len;
