@@ -351,6 +351,7 @@ static void account(struct task *t, bool last)
 static const struct run_state *exit_first(struct task *t)
 {
 	t->after_syscall = NULL;
+	task_core_join(t);
 	if (unlikely(t->trace_calls))
 		ptrace_exit(t);
 	t->syscall_nr = -1;

@@ -49,6 +49,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	k->persistent = o->persistent;
 	k->ended = new(struct task_usage);
 	k->yama_scope = 0;
+	strcpy(k->core_pattern, "core");
 	long n = o->ncpus ? (long)o->ncpus : sysconf(_SC_NPROCESSORS_ONLN);
 	k->ncpus = n < 1 ? 1 : n > 1024 ? 1024 : n;
 	k->nice = getpriority(PRIO_PROCESS, 0);

@@ -70,7 +70,8 @@ struct kernel {
 	_Atomic uint64_t aio_nr, aio_max_nr; /* events that contexts of io_setup(2) may hold; fs.aio-max-nr */
 	struct task_usage *ended;  /* usage of all threads that ended; owned; task_set.lock */
 	_Atomic uint64_t next_ns_ino, next_unique_id, total_forks, context_switches;
-	_Atomic uint32_t yama_scope, login_sessions;
+	_Atomic uint32_t yama_scope, login_sessions, core_uses_pid;
+	char core_pattern[128];	   /* kernel.core_pattern; task_set.lock */
 	void *net;  /* struct net_namespace * of the root; net/ */
 	void *tty;  /* tty drivers; kernel/tty */
 	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */

@@ -15,6 +15,7 @@
  * LOCKS
  * The signal lock; task_set.lock is outside it. See signal.h for what both guard.
  */
+#include "kernel/coredump.h"
 #include "kernel/internal.h"
 #include "kernel/ptrace.h"
 #include "kernel/signal.h"
@@ -242,8 +243,11 @@ static bool prepare_signal(struct task *t, int sig, bool force)
 	struct thread_group *tg = t->tg;
 	struct task *p;
 
-	if (tg->exiting)
+	if (tg->exiting) {
+		if (tg->core && sig == SIGKILL) /* the one thing that a core dump gives way to */
+			task_kill_locked(tg->core->dumper);
 		return false;
+	}
 	if (SIGMASK(sig) & sig_mask_stop) {
 		sigpending_flush_mask(&tg->pending, SIGMASK(SIGCONT));
 		TAILQ_FOREACH(p, &tg->tasks, tg_link)

@@ -131,8 +131,9 @@ const struct run_state *task_deliver_signals(struct task *t);
 /* Remove these signals from the queues (SIGCONT discards stops...). signal lock held. */
 void sigpending_flush_mask(struct sigpending *p, sigset_k mask);
 
-/* coredump.c: true: a core was written. Own fiber, no locks. */
+/* coredump.c: true: a core was written. The group exits from here on. Own fiber, no locks. */
 bool task_core_dump(struct task *t, int sig, const siginfo_k *info);
+void task_core_join(struct task *t); /* first step of an exit: wait while a sibling writes a core */
 /* sigtimedwait(2): the number, -EAGAIN at the deadline, -EINTR. */
 long task_sigtimedwait(struct task *t, sigset_k mask, siginfo_k *info, ktime_t deadline);
 /* The stub may answer rt_sigaction where that needs no authority, as long as nobody else can change the actions. Own fiber. */

@@ -122,6 +122,7 @@ struct task {
 	struct seccomp_filter *seccomp;	/* counted: the newest */
 	int exit_code;			/* wait status for wait4 */
 	int forced_sig;			/* a fault that nothing may ignore, not even init; 0: none */
+	bool past_core;			/* on its way out: a core dump does not wait for it */
 	bool killed;			/* a fatal signal was sent: SIGKILL pending */
 	_Atomic bool work_pending;	/* something for run_interrupt: signals, stops, task work. Any lock; set then kick */
 };
@@ -172,7 +173,8 @@ struct thread_group {
 	struct signal_handlers *sighand; /* counted; swapped at exec only, with task_set.lock too */
 	struct sigpending pending;	/* shared */
 	bool exiting;
-	int exit_status;		/* wait status; immutable once exiting */
+	struct core_state *core;	/* a core dump under way; borrowed from the dumper's stack */
+	int exit_status;		/* wait status; immutable once exiting, but for the bit of a core that is being written */
 	int group_stop_signal;
 	unsigned group_stop_remaining;
 	bool group_stop_dequeued, group_stop_complete, group_stop_waitable, group_cont_notify, group_cont_interrupted, group_cont_waitable;

@@ -119,6 +119,42 @@ static ssize_t write_ptrace_scope(struct pnode *n, char *s, size_t len)
 	return len;
 }
 
+static int show_core_pattern(struct pnode *n, struct strbuf *b)
+{
+	struct kernel *k = pnode_kernel(n);
+
+	guard(mutex)(&k->tasks.lock);
+	strbuf_printf(b, "%s\n", k->core_pattern);
+	return 0;
+}
+
+static ssize_t write_core_pattern(struct pnode *n, char *s, size_t len)
+{
+	struct kernel *k = pnode_kernel(n);
+	size_t l = MIN(strcspn(s, "\n"), sizeof(k->core_pattern) - 1);
+
+	guard(mutex)(&k->tasks.lock);
+	memset(k->core_pattern, 0, sizeof(k->core_pattern));
+	memcpy(k->core_pattern, s, l);
+	return len;
+}
+
+static int show_core_uses_pid(struct pnode *n, struct strbuf *b)
+{
+	strbuf_printf(b, "%d\n", (int)pnode_kernel(n)->core_uses_pid);
+	return 0;
+}
+
+static ssize_t write_core_uses_pid(struct pnode *n, char *s, size_t len)
+{
+	long v;
+
+	if (parse_int(s, INT32_MIN, INT32_MAX, &v))
+		return -EINVAL;
+	pnode_kernel(n)->core_uses_pid = (uint32_t)v;
+	return len;
+}
+
 static void show_uuid_bytes(const uint8_t *u, struct strbuf *b)
 {
 	for (int i = 0; i < 16; i++)
@@ -185,9 +221,9 @@ static const struct pentry keys_table[] = {
 static const struct pentry kernel_table[] = {
 	V("auto_msgmni", "0"),
 	V("cap_last_cap", "40"),
-	V("core_pattern", "core"),
+	P_FILE("core_pattern", 0644, show_core_pattern, .write = write_core_pattern),
 	V("core_pipe_limit", "0"),
-	V("core_uses_pid", "0"),
+	P_FILE("core_uses_pid", 0644, show_core_uses_pid, .write = write_core_uses_pid),
 	V("ctrl-alt-del", "0"),
 	V("dmesg_restrict", "0"),
 	P_FILE("domainname", 0644, show_hostname, .write = write_hostname, .arg = 1),
