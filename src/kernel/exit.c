@@ -426,7 +426,7 @@ static const struct run_state *exit_main(struct task *t)
 
 	if (last) {
 		tg_flush_timers(tg, false);
-		if (k->tty_disassociate && tg->tty)
+		if (k->tty_disassociate)
 			k->tty_disassociate(tg, true);
 	}
 	if (tg->is_init && last)

@@ -8,6 +8,7 @@
  * lowers one wakes them.
  */
 #include "kernel/internal.h"
+#include "kernel/tty.h"
 
 /* ---- containers ---- */
 
@@ -67,7 +68,7 @@ void kernel_send_external_signal(struct kernel *k, int signo, bool foreground_gr
 	struct thread_group *init = k->init;
 	if (!init)
 		return;
-	struct process_group *fg = foreground_group && init->pgrp ? init->pgrp->session->foreground : NULL;
+	struct process_group *fg = foreground_group && init->pgrp ? tty_foreground_locked(init) : NULL;
 	if (foreground_group && !fg)
 		fg = init->pgrp;
 	if (fg)

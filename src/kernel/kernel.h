@@ -74,9 +74,10 @@ struct kernel {
 	char core_pattern[128];	   /* kernel.core_pattern; task_set.lock */
 	void *net;  /* struct net_namespace * of the root; net/ */
 	void *tty;  /* tty drivers; kernel/tty */
+	_Atomic int legacy_tiocsti; /* /proc/sys/dev/tty */
 	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */
 	void (*tty_put)(struct tty *tty);
-	/* A session leader is gone: hang up its terminal. No locks held; set by kernel/tty */
+	/* A session leader is gone: its terminal is free. No locks held; set by kernel/tty */
 	void (*tty_disassociate)(struct thread_group *tg, bool on_exit);
 	void *priv[8]; /* spare hooks: one per subsystem that needs kernel-wide state (see enum kernel_priv) */
 	_Atomic bool exiting;

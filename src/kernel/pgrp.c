@@ -24,8 +24,6 @@ void session_put(struct session *s)
 {
 	if (!s || !refcount_put(&s->ref))
 		return;
-	if (s->foreground)
-		pgrp_put(s->foreground);
 	pid_put(s->pid);
 	free(s);
 }
@@ -69,10 +67,6 @@ void pgrp_leave_locked(struct thread_group *tg)
 		if (LIST_EMPTY(&s->groups)) {
 			s->pid->session = NULL;
 			pid_maybe_unhash_locked(s->pid);
-			/* The foreground reference would be a cycle. */
-			struct process_group *fg = s->foreground;
-			s->foreground = NULL;
-			pgrp_put(fg);
 		}
 	}
 	pgrp_put(pg);

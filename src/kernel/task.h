@@ -195,6 +195,7 @@ struct thread_group {
 	/* task_set.lock */
 	struct task_usage exited, children;
 	struct tty *tty;		/* counted; the controlling terminal. tty lock outside task_set.lock */
+	struct pid *tty_old_pgrp;	/* counted; of a session leader whose terminal hung up: the foreground group then */
 	_Atomic int oom_score_adj;
 };
 
@@ -209,9 +210,7 @@ struct session { /* task_set.lock */
 	struct refcount ref;
 	struct pid *pid;
 	struct thread_group *leader; /* borrowed; NULL once gone */
-	struct process_group *foreground; /* of its tty; counted */
 	LIST_HEAD(, process_group) groups;
-	struct tty *tty; /* borrowed from the leader's */
 	int autogroup_nice;
 };
 

@@ -15,12 +15,10 @@
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
-static const struct file_ops slave_ops, master_ops;
-
-static const struct termios2 default_termios = {
+const struct termios2 tty_default_termios = {
 	.c_iflag = ICRNL | IXON,
 	.c_oflag = OPOST | ONLCR,
-	.c_cflag = B38400 | CS8 | CREAD | HUPCL,
+	.c_cflag = B38400 | CS8 | CREAD,
 	.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
 	.c_cc = { [VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VTIME] = 0, [VMIN] = 1, [VSTART] = 17,
 		  [VSTOP] = 19, [VSUSP] = 26, [VREPRINT] = 18, [VDISCARD] = 15, [VWERASE] = 23, [VLNEXT] = 22 },
@@ -28,7 +26,7 @@ static const struct termios2 default_termios = {
 	.c_ospeed = 38400,
 };
 
-struct tty *tty_alloc(struct kernel *k)
+struct tty *tty_alloc(struct kernel *k, bool host)
 {
 	struct tty *t = kzalloc(sizeof(*t));
 
@@ -38,16 +36,16 @@ struct tty *tty_alloc(struct kernel *k)
 	t->kernel = k;
 	t->index = -1;
 	mutex_init(&t->lock, RANK_TTY);
-	t->termios = default_termios;
-	t->out = (struct tty_ring){ .buf = malloc(TTY_OUT_BUF), .size = TTY_OUT_BUF };
-	t->inq = (struct tty_ring){ .buf = malloc(TTY_INQ_BUF), .size = TTY_INQ_BUF };
-	t->echo = (struct tty_ring){ .buf = malloc(TTY_ECHO_BUF), .size = TTY_ECHO_BUF };
-	wait_queue_init(&t->read_wait);
-	wait_queue_init(&t->write_wait);
-	wait_queue_init(&t->master_read_wait);
-	wait_queue_init(&t->master_write_wait);
-	t->gen = 1;
-	if (!t->out.buf || !t->inq.buf || !t->echo.buf) {
+	t->termios = tty_default_termios;
+	wait_queue_init(&t->slave.read_wait);
+	wait_queue_init(&t->slave.write_wait);
+	wait_queue_init(&t->master.read_wait);
+	wait_queue_init(&t->master.write_wait);
+	t->gen = t->master_gen = 1;
+	t->io_error = true;
+	t->out.size = host ? TTY_HOST_OUT : N_TTY_BUF;
+	t->out.buf = malloc(t->out.size);
+	if (!t->out.buf) {
 		tty_put(t);
 		return NULL;
 	}
@@ -64,20 +62,19 @@ void tty_put(struct tty *t)
 	if (t->host)
 		tty_host_free(t->host);
 	free(t->out.buf);
-	free(t->inq.buf);
-	free(t->echo.buf);
+	flip_free(&t->slave.flip);
+	flip_free(&t->master.flip);
 	free(t->async);
 	free(t);
 }
 
 struct tty *tty_pty_create(struct kernel *k, int index)
 {
-	struct tty *t = tty_alloc(k);
+	struct tty *t = tty_alloc(k, false);
 
 	if (t) {
 		t->index = index;
 		t->pt_locked = true;
-		t->master_open = true;
 	}
 	return t;
 }
@@ -92,18 +89,87 @@ void tty_set_devpts(struct tty *t, const struct devpts_hooks *h, int index)
 int tty_index(struct tty *t) { return t->index; }
 unsigned tty_dev(struct tty *t) { return t->index >= 0 ? makedev(136 + t->index / 256, t->index % 256) : makedev(5, 1); }
 
-struct tty *file_tty(struct file *f) { return f->ops == &slave_ops || f->ops == &master_ops ? f->private : NULL; }
+struct tty *file_tty(struct file *f) { return f->ops == &tty_slave_ops || f->ops == &tty_master_ops ? f->private : NULL; }
 
 static void owner_pid_put(void *p) { pid_put(p); }
 
+/* /dev/console is not for job control. */
+static bool is_console(struct file *f) { return f->inode->rdev == makedev(5, 1); }
+
+/* Only one at a time reads or writes an end. 0 with tty->lock held; else an error without it. */
+static int busy_begin(struct tty *t, bool *busy, struct wait_queue *wq, bool nonblock)
+{
+	mutex_lock(&t->lock);
+	while (*busy) {
+		mutex_unlock(&t->lock);
+		if (nonblock)
+			return -EAGAIN;
+		int r = task_wait(wq, !READ_ONCE(*busy), KTIME_MAX);
+		if (r)
+			return r;
+		mutex_lock(&t->lock);
+	}
+	*busy = true;
+	return 0;
+}
+
+/* lock held; dropped */
+static void busy_end(struct tty *t, bool *busy, struct wait_queue *wq, unsigned events)
+{
+	*busy = false;
+	mutex_unlock(&t->lock);
+	if (wait_queue_active(wq))
+		wait_queue_wake_all(wq, events);
+}
+
+/* The times in a terminal's node say when somebody was there last, but not how fast they type. */
+static void touch(struct tty *t, struct file *f, bool written)
+{
+	time_t now = ktime_real() / NSEC_PER_SEC;
+	struct timespec *ts = written ? &f->inode->mtime : &f->inode->atime;
+
+	if ((now ^ ts->tv_sec) & ~7L)
+		ts->tv_sec = now;
+}
+
+/* Somebody may write again to where `reader` has read: what waits there is received, and so on. lock held */
+static void read_some(struct tty *t, bool master, unsigned left)
+{
+	struct tty_end *writer = master ? &t->slave : &t->master;
+
+	if (master)
+		master_receive(t);
+	else
+		slave_receive(t);
+	if (left > TTY_WAKE_BELOW)
+		return;
+	if (unlikely(writer->want_out)) {
+		writer->want_out = false;
+		tty_sigio(t, !master, POLL_OUT);
+	}
+	if (wait_queue_active(&writer->write_wait))
+		wait_queue_wake_all(&writer->write_wait, TTY_OUT);
+}
+
 /* ---- the slave's side ---- */
 
-static inline bool other_closed(struct tty *t) { return !t->host && !t->master_open; }
+#define READ_PIECE 64u /* a reader that wants more than that is served in pieces: VMIN counts in the first only */
+
+/* From a ring into the caller's memory: bytes that are gone from the ring. *copied: that arrived. */
+static unsigned copy_ring(const uint8_t *buf, unsigned size, unsigned tail, unsigned n, struct iov_iter *to, unsigned *copied)
+{
+	unsigned at = tail & (size - 1), first = MIN(n, size - at);
+
+	*copied = copy_to_iter(buf + at, first, to);
+	if (*copied == first && n > first)
+		*copied += copy_to_iter(buf, n - first, to);
+	return *copied == n ? n : MIN(n, (*copied / READ_PIECE + 1) * READ_PIECE);
+}
 
 /* Up to one line for a canonical reader: bytes, or -EFAULT. */
 static ssize_t read_canon(struct tty *t, struct iov_iter *to)
 {
-	unsigned avail = t->canon - t->tail, n = 0;
+	unsigned avail = t->canon - t->tail, n = 0, copied;
 	bool found = false;
 
 	while (n < avail && n < to->count) {
@@ -117,9 +183,11 @@ static ssize_t read_canon(struct tty *t, struct iov_iter *to)
 	unsigned last = t->tail + n - 1, bytes = n;
 	if (found && t->in[last % N_TTY_BUF] == 0)
 		bytes--; /* the end-of-file mark itself is not read */
-	unsigned at = t->tail % N_TTY_BUF, first = MIN(bytes, N_TTY_BUF - at);
-	if (copy_to_iter(t->in + at, first, to) != first || copy_to_iter(t->in, bytes - first, to) != bytes - first)
-		return -EFAULT;
+	unsigned gone = copy_ring(t->in, N_TTY_BUF, t->tail, bytes, to, &copied);
+	if (copied < bytes) {
+		t->tail += gone;
+		return copied ? (ssize_t)copied : -EFAULT;
+	}
 	t->tail += n;
 	if (found) {
 		t->delim[(last % N_TTY_BUF) / 64] &= ~(1ULL << (last % 64));
@@ -134,37 +202,42 @@ static ssize_t read_canon(struct tty *t, struct iov_iter *to)
 	return bytes;
 }
 
-static ssize_t read_raw(struct tty *t, struct iov_iter *to)
+/* At most `most` bytes; a lone end-of-file character under EXTPROC ends the reading (*eof). */
+static ssize_t read_raw(struct tty *t, struct iov_iter *to, size_t most, bool *eof)
 {
-	unsigned n = MIN((size_t)(t->head - t->tail), to->count), at = t->tail % N_TTY_BUF, first = MIN(n, N_TTY_BUF - at);
+	unsigned n = MIN((size_t)(t->head - t->tail), MIN(most, to->count)), copied;
 
-	if (copy_to_iter(t->in + at, first, to) != first || copy_to_iter(t->in, n - first, to) != n - first)
-		return -EFAULT;
-	t->tail += n;
-	if ((int)(t->canon - t->tail) < 0)
-		t->canon = t->tail;
-	return n;
+	if (L_FLAG(t, ICANON) && n == 1 && t->head - t->tail == 1 && t->in[t->tail % N_TTY_BUF] == CC(t, VEOF)) {
+		t->tail++;
+		*eof = true;
+		return 0;
+	}
+	t->tail += copy_ring(t->in, N_TTY_BUF, t->tail, n, to, &copied);
+	return copied || !n ? (ssize_t)copied : -EFAULT;
 }
 
 static bool read_wake(struct tty *t, struct file *f)
 {
 	guard(mutex)(&t->lock);
-	return ldisc_input_available(t, false) || tty_hung_up(f, t) || other_closed(t);
+	return ldisc_input_available(t, false) || tty_hung_up(f, t) || t->slave.other_closed;
 }
 
 static ssize_t slave_read(struct file *f, struct iov_iter *to, int64_t *pos)
 {
 	struct tty *t = f->private;
 	ktime_t deadline = KTIME_MAX, gap = 0;
-	unsigned min = 0;
+	unsigned min = 0, piece = MIN(to->count, READ_PIECE);
 	ssize_t done = 0, r;
 
 	if (tty_hung_up(f, t))
 		return 0;
-	r = tty_check_change(t, SIGTTIN);
+	if (t->io_error)
+		return -EIO;
+	r = is_console(f) ? 0 : tty_check_change(t, SIGTTIN);
+	if (!r)
+		r = busy_begin(t, &t->slave.reading, &t->slave.read_wait, f->flags & O_NONBLOCK);
 	if (r)
 		return r;
-	mutex_lock(&t->lock);
 	if (!L_FLAG(t, ICANON)) {
 		ktime_t time = CC(t, VTIME) * (NSEC_PER_SEC / 10);
 		min = CC(t, VMIN);
@@ -175,23 +248,17 @@ static ssize_t slave_read(struct file *f, struct iov_iter *to, int64_t *pos)
 			deadline = time ? ktime_add_sat(ktime_mono(), time) : 0;
 		}
 	}
-	while (to->count) {
+	while (done < piece) {
 		if (!ldisc_input_available(t, false)) {
-			r = 0;
-			if (tty_hung_up(f, t))
-				break;
-			if (other_closed(t)) {
-				r = -EIO;
-				break;
-			}
-			if (deadline == 0)
+			r = t->slave.other_closed ? -EIO : 0;
+			if (r || tty_hung_up(f, t) || deadline == 0)
 				break;
 			if (f->flags & O_NONBLOCK) {
 				r = -EAGAIN;
 				break;
 			}
 			mutex_unlock(&t->lock);
-			r = task_wait(&t->read_wait, read_wake(t, f), deadline);
+			r = task_wait(&t->slave.read_wait, read_wake(t, f), deadline);
 			mutex_lock(&t->lock);
 			if (r == -ETIMEDOUT) {
 				r = 0;
@@ -202,60 +269,55 @@ static ssize_t slave_read(struct file *f, struct iov_iter *to, int64_t *pos)
 				break;
 			continue;
 		}
-		if (L_FLAG(t, ICANON) && !L_FLAG(t, EXTPROC)) {
-			r = read_canon(t, to);
+		bool eof = false, raw = !lines(t);
+		r = raw ? read_raw(t, to, piece - done, &eof) : read_canon(t, to);
+		if (r > 0)
+			done += r;
+		if (raw && r > 0 && done >= min && t->head != t->tail) { /* the rest of what is there */
+			r = read_raw(t, to, SIZE_MAX, &eof);
 			if (r > 0)
 				done += r;
-			break;
 		}
-		r = read_raw(t, to);
-		if (r < 0)
-			break;
-		done += r;
-		r = 0;
-		if (done >= min)
+		read_some(t, false, lines(t) ? t->canon - t->tail : t->head - t->tail);
+		if (r < 0 || !raw || eof || done >= min)
 			break;
 		if (gap)
 			deadline = ktime_add_sat(ktime_mono(), gap);
 	}
-	ldisc_pull_inq(t);
-	mutex_unlock(&t->lock);
-	if (t->host && ring_used(&t->inq) == 0)
-		wait_queue_wake_all(&t->master_write_wait, TTY_OUT);
+	bool host_waits = t->host && flip_empty(&t->slave.flip);
+	busy_end(t, &t->slave.reading, &t->slave.read_wait, 0);
+	if (host_waits)
+		wait_queue_wake_all(&t->master.write_wait, TTY_OUT);
+	if (done > 0)
+		touch(t, f, false);
 	return done ? done : r < 0 ? r : 0;
 }
 
 static bool write_wake(struct tty *t, struct file *f)
 {
 	guard(mutex)(&t->lock);
-	return (!t->stopped && ring_room(&t->out) >= 256) || tty_hung_up(f, t) || other_closed(t);
+	return tty_write_space(t) > 0 || tty_hung_up(f, t);
 }
 
 static ssize_t slave_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	struct tty *t = f->private;
-	uint8_t buf[1024];
+	uint8_t buf[2048];
 	ssize_t done = 0;
 	int r = 0;
 
-	if (tty_hung_up(f, t))
+	if (tty_hung_up(f, t) || t->io_error)
 		return -EIO;
-	if (L_FLAG(t, TOSTOP)) {
-		r = tty_check_change(t, SIGTTOU);
-		if (r)
-			return r;
-	}
-	mutex_lock(&t->lock);
-	while (t->writing) { /* writes do not mix */
+	r = busy_begin(t, &t->slave.writing, &t->slave.write_wait, f->flags & O_NONBLOCK);
+	if (r)
+		return r;
+	if (L_FLAG(t, TOSTOP) && !is_console(f)) {
 		mutex_unlock(&t->lock);
-		if (f->flags & O_NONBLOCK)
-			return -EAGAIN;
-		r = task_wait(&t->write_wait, !READ_ONCE(t->writing), KTIME_MAX);
-		if (r)
-			return r;
+		r = tty_check_change(t, SIGTTOU);
 		mutex_lock(&t->lock);
 	}
-	t->writing = true;
+	if (!r)
+		ldisc_process_echoes(t);
 	while (from->count && !r) {
 		unsigned n = MIN(from->count, sizeof(buf)), off = 0;
 		mutex_unlock(&t->lock);
@@ -265,8 +327,8 @@ static ssize_t slave_write(struct file *f, struct iov_iter *from, int64_t *pos)
 			r = -EFAULT;
 			break;
 		}
-		while (off < n) {
-			if (tty_hung_up(f, t) || other_closed(t)) {
+		for (;;) {
+			if (tty_hung_up(f, t)) {
 				r = -EIO;
 				break;
 			}
@@ -280,39 +342,42 @@ static ssize_t slave_write(struct file *f, struct iov_iter *from, int64_t *pos)
 				break;
 			}
 			mutex_unlock(&t->lock);
-			if (t->host && !t->stopped)
+			if (t->host && !t->slave.stopped)
 				r = tty_host_drain(t, false, KTIME_MAX);
 			if (!r)
-				r = task_wait(&t->write_wait, write_wake(t, f), KTIME_MAX);
+				r = task_wait(&t->slave.write_wait, write_wake(t, f), KTIME_MAX);
 			mutex_lock(&t->lock);
 			if (r)
 				break;
 		}
+		if (off < n && t->nasync)
+			t->slave.want_out = true;
 	}
-	t->writing = false;
-	mutex_unlock(&t->lock);
-	if (wait_queue_active(&t->write_wait))
-		wait_queue_wake(&t->write_wait, TTY_OUT);
+	busy_end(t, &t->slave.writing, &t->slave.write_wait, TTY_OUT);
 	if (t->host && done)
 		tty_host_drain(t, true, 0);
+	if (done > 0)
+		touch(t, f, true);
 	return done ? done : r;
 }
+
+#define HUNG_UP_MASK (EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM | EPOLLWRNORM)
 
 static unsigned slave_poll(struct file *f, struct poll_table *pt)
 {
 	struct tty *t = f->private;
 	unsigned mask = 0;
 
-	poll_wait(f, &t->read_wait, pt);
-	poll_wait(f, &t->write_wait, pt);
+	poll_wait(f, &t->slave.read_wait, pt);
+	poll_wait(f, &t->slave.write_wait, pt);
 	if (tty_hung_up(f, t))
-		return EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM | EPOLLWRNORM;
+		return HUNG_UP_MASK;
 	guard(mutex)(&t->lock);
 	if (ldisc_input_available(t, true))
 		mask |= TTY_IN;
-	if (other_closed(t))
+	if (t->slave.other_closed)
 		mask |= EPOLLHUP;
-	if (!t->stopped && !t->writing && ring_room(&t->out) >= 256)
+	if (!t->slave.writing && tty_write_space(t) > (t->host ? 255 : 0))
 		mask |= TTY_OUT;
 	return mask;
 }
@@ -322,11 +387,11 @@ static void slave_release(struct file *f)
 	struct tty *t = f->private;
 
 	mutex_lock(&t->lock);
-	bool last = --t->slave_count == 0;
-	if (last) {
-		t->exclusive = false;
-		wait_queue_wake_all(&t->master_read_wait, TTY_IN | EPOLLHUP);
-		wait_queue_wake_all(&t->master_write_wait, TTY_OUT | EPOLLHUP);
+	if (--t->slave.opens == 0 && !t->io_error) {
+		t->io_error = true;
+		t->master.other_closed = true;
+		wait_queue_wake_all(&t->master.read_wait, TTY_IN | EPOLLHUP);
+		wait_queue_wake_all(&t->master.write_wait, TTY_OUT | EPOLLHUP);
 	}
 	mutex_unlock(&t->lock);
 	tty_put(t);
@@ -341,24 +406,28 @@ static long slave_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	return tty_hung_up(f, t) ? hung_ioctl(cmd) : tty_ioctl_common(t, f, cmd, arg, false);
 }
 
-/* Who switches O_ASYNC on without having named an owner gets the signals itself. */
+/* Who switches O_ASYNC on without having named an owner: the signals go to the foreground group, or to the caller if there is none. */
 static int tty_fasync(struct file *f, bool on)
 {
 	struct tty *t = f->private;
 	unsigned i;
 
+	if (on && tty_hung_up(f, t))
+		return -ENOTTY;
 	if (vfs_hooks.fasync_set)
 		vfs_hooks.fasync_set(f, on);
 	if (on && fiber_context()->task) {
+		struct pid *group = tty_is_master(f) ? NULL : tty_get_foreground(t);
 		guard(mutex)(&f->owner_lock);
 		if (!f->owner_pid) {
-			f->owner_pid = current->tg->pid;
+			f->owner_pid = group ? group : current->tg->pid;
 			pid_get(f->owner_pid);
 			f->owner_put = owner_pid_put;
-			f->owner_type = F_OWNER_PID;
+			f->owner_type = group ? F_OWNER_PGRP : F_OWNER_PID;
 			f->owner_uid = current->cred->uid;
 			f->owner_euid = current->cred->euid;
 		}
+		pid_put(group);
 	}
 	guard(mutex)(&t->lock);
 	for (i = 0; i < t->nasync && t->async[i] != f; i++)
@@ -375,11 +444,11 @@ static int tty_fasync(struct file *f, bool on)
 void tty_sigio(struct tty *t, bool master, int code)
 {
 	for (unsigned i = 0; i < t->nasync; i++)
-		if ((t->async[i]->ops == &master_ops) == master && vfs_hooks.kill_fasync)
+		if (tty_is_master(t->async[i]) == master && vfs_hooks.kill_fasync)
 			vfs_hooks.kill_fasync(t->async[i], code);
 }
 
-static const struct file_ops slave_ops = {
+const struct file_ops tty_slave_ops = {
 	.read = slave_read,
 	.write = slave_write,
 	.poll = slave_poll,
@@ -392,18 +461,20 @@ static const struct file_ops slave_ops = {
 int tty_open_slave(struct tty *t, struct file *f)
 {
 	mutex_lock(&t->lock);
-	if (t->pt_locked || other_closed(t)) {
-		mutex_unlock(&t->lock);
-		return -EIO;
-	}
-	if (t->exclusive && !cred_has_cap(fiber_context()->cred, CAP_SYS_ADMIN)) {
+	if (t->slave.exclusive && !cred_has_cap(fiber_context()->cred, CAP_SYS_ADMIN)) {
 		mutex_unlock(&t->lock);
 		return -EBUSY;
 	}
+	if (t->pt_locked || t->slave.other_closed) {
+		t->io_error = true; /* for those too who have it open */
+		mutex_unlock(&t->lock);
+		return -EIO;
+	}
 	tty_get(t);
-	t->slave_count++;
-	t->slave_opened = true;
-	f->ops = &slave_ops;
+	t->slave.opens++;
+	t->io_error = false;
+	t->master.other_closed = false;
+	f->ops = &tty_slave_ops;
 	f->private = t;
 	f->pos = t->gen;
 	mutex_unlock(&t->lock);
@@ -414,98 +485,108 @@ int tty_open_slave(struct tty *t, struct file *f)
 
 /* ---- the master's side ---- */
 
-static inline bool slave_gone(struct tty *t) { return t->slave_opened && !t->slave_count; }
-
-static bool master_readable(struct tty *t)
+static bool master_readable(struct tty *t, struct file *f)
 {
 	guard(mutex)(&t->lock);
-	return ring_used(&t->out) || (t->packet && t->pktstatus) || slave_gone(t);
+	return ring_used(&t->out) || (t->packet && t->pktstatus) || t->master.other_closed || tty_hung_up(f, t);
 }
 
 static ssize_t master_read(struct file *f, struct iov_iter *to, int64_t *pos)
 {
 	struct tty *t = f->private;
+	struct tty_ring *ring = &t->out;
 	ssize_t done = 0;
+	unsigned copied;
 
-	if (!to->count)
+	if (tty_hung_up(f, t))
 		return 0;
-	mutex_lock(&t->lock);
-	for (;;) {
-		if (t->packet && t->pktstatus) {
+	int r = busy_begin(t, &t->master.reading, &t->master.read_wait, f->flags & O_NONBLOCK);
+	if (r)
+		return r;
+	bool packet = t->packet;
+	while (to->count) {
+		if (packet && t->pktstatus) {
 			uint8_t st = t->pktstatus;
 			t->pktstatus = 0;
 			done = copy_to_iter(&st, 1, to) == 1 ? 1 : -EFAULT;
 			break;
 		}
-		ldisc_flush_echoes(t);
-		if (ring_used(&t->out)) {
+		if (ring_used(ring)) {
 			uint8_t data = TIOCPKT_DATA;
-			if (t->packet) {
-				if (copy_to_iter(&data, 1, to) != 1) {
-					done = -EFAULT;
-					break;
-				}
-				done = 1;
-			}
-			struct tty_ring *r = &t->out;
-			unsigned n = MIN((size_t)ring_used(r), to->count), at = r->tail & (r->size - 1), first = MIN(n, r->size - at);
-			unsigned m = copy_to_iter(r->buf + at, first, to);
-			if (m == first)
-				m += copy_to_iter(r->buf, n - first, to);
-			if (m < n && !m) {
+			if (packet && copy_to_iter(&data, 1, to) != 1) {
 				done = -EFAULT;
 				break;
 			}
-			r->tail += m;
-			done += m;
+			done = packet;
+			unsigned n = MIN((size_t)ring_used(ring), to->count);
+			ring->tail += copy_ring(ring->buf, ring->size, ring->tail, n, to, &copied);
+			done += copied;
+			if (n && !copied && !packet)
+				done = -EFAULT;
+			read_some(t, true, ring_used(ring));
 			break;
 		}
-		if (slave_gone(t)) {
-			done = -EIO;
+		done = t->master.other_closed ? -EIO : tty_hung_up(f, t) ? 0 : f->flags & O_NONBLOCK ? -EAGAIN : 1;
+		if (done <= 0)
 			break;
-		}
-		if (f->flags & O_NONBLOCK) {
-			done = -EAGAIN;
-			break;
-		}
+		done = 0;
 		mutex_unlock(&t->lock);
-		int r = task_wait(&t->master_read_wait, master_readable(t), KTIME_MAX);
-		if (r)
-			return r;
+		r = task_wait(&t->master.read_wait, master_readable(t, f), KTIME_MAX);
 		mutex_lock(&t->lock);
+		if (r) {
+			done = r;
+			break;
+		}
 	}
-	if (done > 0) {
-		ldisc_flush_echoes(t);
-		if (!t->stopped && wait_queue_active(&t->write_wait))
-			wait_queue_wake_all(&t->write_wait, TTY_OUT);
-	}
-	mutex_unlock(&t->lock);
+	busy_end(t, &t->master.reading, &t->master.read_wait, 0);
+	if (done > 0)
+		touch(t, f, false);
 	return done;
+}
+
+/* The master's driver: what it took goes through the line discipline as far as there is room. */
+static unsigned master_put(struct tty *t, const uint8_t *buf, unsigned n)
+{
+	if (t->master.stopped)
+		return 0;
+	n = flip_insert(&t->slave.flip, buf, n);
+	if (n)
+		slave_receive(t);
+	return n;
+}
+
+static bool master_writable(struct tty *t, struct file *f)
+{
+	guard(mutex)(&t->lock);
+	return (!t->master.stopped && flip_space(&t->slave.flip)) || tty_hung_up(f, t);
 }
 
 static ssize_t master_write(struct file *f, struct iov_iter *from, int64_t *pos)
 {
 	struct tty *t = f->private;
-	uint8_t buf[1024];
+	uint8_t buf[2048];
 	ssize_t done = 0;
-	int r = 0;
 
+	if (tty_hung_up(f, t))
+		return -EIO;
+	int r = busy_begin(t, &t->master.writing, &t->master.write_wait, f->flags & O_NONBLOCK);
+	if (r)
+		return r;
 	while (from->count && !r) {
+		mutex_unlock(&t->lock);
 		unsigned n = copy_from_iter(buf, MIN(from->count, sizeof(buf)), from), off = 0;
+		mutex_lock(&t->lock);
 		if (!n) {
 			r = -EFAULT;
 			break;
 		}
-		mutex_lock(&t->lock);
-		while (off < n) {
-			if (slave_gone(t)) {
+		for (;;) {
+			if (tty_hung_up(f, t)) {
 				r = -EIO;
 				break;
 			}
-			if (!ring_used(&t->inq))
-				off += ldisc_receive(t, buf + off, n - off);
-			while (off < n && ring_room(&t->inq))
-				ring_put(&t->inq, buf[off++]);
+			for (unsigned k; off < n && (k = master_put(t, buf + off, n - off)); off += k)
+				;
 			if (off == n)
 				break;
 			if (f->flags & O_NONBLOCK) {
@@ -513,14 +594,18 @@ static ssize_t master_write(struct file *f, struct iov_iter *from, int64_t *pos)
 				break;
 			}
 			mutex_unlock(&t->lock);
-			r = task_wait(&t->master_write_wait, ring_room(&t->inq) || slave_gone(t), KTIME_MAX);
+			r = task_wait(&t->master.write_wait, master_writable(t, f), KTIME_MAX);
 			mutex_lock(&t->lock);
 			if (r)
 				break;
 		}
+		if (off < n && t->nasync)
+			t->master.want_out = true;
 		done += off;
-		mutex_unlock(&t->lock);
 	}
+	busy_end(t, &t->master.writing, &t->master.write_wait, TTY_OUT);
+	if (done > 0)
+		touch(t, f, true);
 	return done ? done : r;
 }
 
@@ -529,16 +614,18 @@ static unsigned master_poll(struct file *f, struct poll_table *pt)
 	struct tty *t = f->private;
 	unsigned mask = 0;
 
-	poll_wait(f, &t->master_read_wait, pt);
-	poll_wait(f, &t->master_write_wait, pt);
+	poll_wait(f, &t->master.read_wait, pt);
+	poll_wait(f, &t->master.write_wait, pt);
+	if (tty_hung_up(f, t))
+		return HUNG_UP_MASK;
 	guard(mutex)(&t->lock);
 	if (ring_used(&t->out))
 		mask |= TTY_IN;
 	if (t->packet && t->pktstatus)
 		mask |= EPOLLPRI | TTY_IN;
-	if (slave_gone(t))
+	if (t->master.other_closed)
 		mask |= EPOLLHUP;
-	if (ring_room(&t->inq))
+	if (!t->master.writing && !t->master.stopped && flip_space(&t->slave.flip))
 		mask |= TTY_OUT;
 	return mask;
 }
@@ -548,14 +635,15 @@ static void master_release(struct file *f)
 	struct tty *t = f->private;
 
 	mutex_lock(&t->lock);
-	t->master_open = false;
 	t->packet = false;
+	t->slave.other_closed = true;
+	wait_queue_wake_all(&t->slave.read_wait, TTY_IN | EPOLLHUP);
 	struct devpts_hooks h = t->devpts;
 	t->devpts = (struct devpts_hooks){ 0 };
 	mutex_unlock(&t->lock);
 	if (h.master_closed)
 		h.master_closed(t, h.arg);
-	tty_do_hangup(t, false);
+	tty_do_hangup(t);
 	tty_put(t);
 }
 
@@ -564,6 +652,8 @@ static long master_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	struct tty *t = f->private;
 	int v;
 
+	if (tty_hung_up(f, t))
+		return hung_ioctl(cmd);
 	switch (cmd) {
 	case TIOCGPTN: return put_user((unsigned)t->index, arg);
 	case TIOCSPTLCK:
@@ -603,7 +693,7 @@ static long master_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	return tty_ioctl_common(t, f, cmd, arg, true);
 }
 
-static const struct file_ops master_ops = {
+const struct file_ops tty_master_ops = {
 	.read = master_read,
 	.write = master_write,
 	.poll = master_poll,
@@ -615,8 +705,9 @@ static const struct file_ops master_ops = {
 
 int tty_open_master(struct tty *t, struct file *f)
 {
-	f->ops = &master_ops;
+	f->ops = &tty_master_ops;
 	f->private = t;
+	f->pos = t->master_gen;
 	return 0;
 }
 

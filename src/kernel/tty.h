@@ -28,6 +28,8 @@ void tty_hangup(struct tty *t);
 /* A process that has none takes t as its controlling terminal (kernel_create_process with foreground_tty). 0 or -EPERM */
 int tty_set_controlling(struct thread_group *tg, struct tty *t);
 struct tty *file_tty(struct file *f); /* borrowed; NULL if f is no terminal (the slave's for a master) */
+/* Its terminal's foreground group (or NULL): borrowed; task_set.lock held */
+struct process_group *tty_foreground_locked(struct thread_group *tg);
 int tty_vhangup_current(struct task *t); /* vhangup(2) after its permission check */
 /* For /proc/PID/stat: device number of the controlling terminal (0: none) and its foreground group in ns (-1: none). */
 void tty_proc_info(struct thread_group *tg, struct pid_namespace *ns, unsigned *dev, int *pgrp);

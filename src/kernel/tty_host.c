@@ -43,7 +43,7 @@ int tty_host_drain(struct tty *t, bool nonblock, ktime_t deadline)
 	char buf[HOST_CHUNK];
 	int r = 0;
 
-	if (!ring_used(&t->out) && !ring_used(&t->echo))
+	if (!ring_used(&t->out))
 		return 0;
 	if (nonblock) {
 		if (!sleeplock_trylock(&h->drain_lock))
@@ -54,7 +54,6 @@ int tty_host_drain(struct tty *t, bool nonblock, ktime_t deadline)
 	for (;;) {
 		unsigned n = 0;
 		mutex_lock(&t->lock);
-		ldisc_flush_echoes(t);
 		for (unsigned at = t->out.tail; n < sizeof(buf) && at != t->out.head; at++)
 			buf[n++] = t->out.buf[at & (t->out.size - 1)];
 		unsigned from = t->out.tail;
@@ -85,9 +84,10 @@ int tty_host_drain(struct tty *t, bool nonblock, ktime_t deadline)
 		mutex_lock(&t->lock);
 		if (t->out.tail == from) /* a flush may have come between */
 			t->out.tail += w;
+		ldisc_process_echoes(t);
 		mutex_unlock(&t->lock);
-		if (wait_queue_active(&t->write_wait))
-			wait_queue_wake_all(&t->write_wait, TTY_OUT);
+		if (wait_queue_active(&t->slave.write_wait))
+			wait_queue_wake_all(&t->slave.write_wait, TTY_OUT);
 	}
 	sleeplock_unlock(&h->drain_lock);
 	return r;
@@ -107,9 +107,9 @@ static bool pump_has_work(struct tty *t)
 {
 	struct tty_host *h = t->host;
 
-	if (ring_used(&t->out) && !t->stopped)
+	if (ring_used(&t->out) && !t->slave.stopped)
 		return true;
-	return !h->eof && !ring_used(&t->inq) && host_poll_now(h->in_fd, EPOLLIN);
+	return !h->eof && flip_empty(&t->slave.flip) && host_poll_now(h->in_fd, EPOLLIN);
 }
 
 static void pump(void *arg)
@@ -121,26 +121,25 @@ static void pump(void *arg)
 	for (;;) {
 		struct wait_entry e2;
 		wait_entry_init_fiber(&e2, fiber_self());
-		wait_queue_add(&t->master_read_wait, &e2); /* output came */
+		wait_queue_add(&t->master.read_wait, &e2); /* output came */
 		struct wait_entry e3;
 		wait_entry_init_fiber(&e3, fiber_self());
-		wait_queue_add(&t->master_write_wait, &e3); /* the line discipline has room again */
+		wait_queue_add(&t->master.write_wait, &e3); /* the line discipline has room again */
 		wait_event(&h->in_wait, pump_has_work(t), PARK_KILLABLE, KTIME_MAX);
-		wait_queue_del(&t->master_read_wait, &e2);
-		wait_queue_del(&t->master_write_wait, &e3);
-		if (!h->eof && !ring_used(&t->inq) && host_poll_now(h->in_fd, EPOLLIN)) {
+		wait_queue_del(&t->master.read_wait, &e2);
+		wait_queue_del(&t->master.write_wait, &e3);
+		if (!h->eof && flip_empty(&t->slave.flip) && host_poll_now(h->in_fd, EPOLLIN)) {
 			long n = host_call(read(h->in_fd, buf, sizeof(buf)));
 			if (n > 0) {
 				mutex_lock(&t->lock);
-				unsigned off = ldisc_receive(t, buf, n);
-				while (off < n && ring_room(&t->inq))
-					ring_put(&t->inq, buf[off++]);
+				flip_insert(&t->slave.flip, buf, n); /* it is empty */
+				slave_receive(t);
 				mutex_unlock(&t->lock);
 			} else if (n != -EAGAIN && n != -EINTR) {
 				h->eof = true; /* the host's terminal is gone */
 				if (n < 0)
 					h->dead = true;
-				tty_do_hangup(t, false);
+				tty_do_hangup(t);
 			}
 		}
 		pump_output(t);
@@ -213,7 +212,7 @@ static int host_reopen(int fd, int mode)
 
 int tty_create_host(struct kernel *k, int in_fd, int out_fd, struct tty **out)
 {
-	struct tty *t = tty_alloc(k);
+	struct tty *t = tty_alloc(k, true);
 	struct tty_host *h = kzalloc(sizeof(*h));
 	int r;
 

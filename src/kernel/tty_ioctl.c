@@ -50,49 +50,66 @@ static void keep_locked(const struct tty *t, struct termios2 *new, const struct 
 			new->c_cc[i] = old->c_cc[i];
 }
 
-static long set_termios(struct tty *t, struct termios2 *new, int how, bool master)
+/* A pseudo-terminal is always 8-bit without parity; a packet mode master is told of what concerns it. lock held */
+static void pty_termios_changed(struct tty *t, const struct termios2 *old)
 {
-	if (!master) {
-		long r = tty_check_change(t, SIGTTOU);
-		if (r)
-			return r;
-	}
-	if (how == SET_FLUSH) {
-		mutex_lock(&t->lock);
-		ldisc_flush_input(t);
-		mutex_unlock(&t->lock);
-	}
-	if (how != SET_NOW && !master) {
-		long r = drain(t);
-		if (r)
-			return r;
-	}
-	guard(mutex)(&t->lock);
-	struct termios2 old = t->termios;
-	new->c_ospeed = speed_of(new->c_cflag & CBAUD, new->c_ospeed);
-	unsigned in = new->c_cflag >> IBSHIFT & CBAUD;
-	new->c_ispeed = in ? speed_of(in, new->c_ispeed) : new->c_ospeed;
-	keep_locked(t, new, &old);
-	t->termios = *new;
-	if (!t->host) /* a pseudo-terminal is always 8-bit without parity */
-		t->termios.c_cflag = (t->termios.c_cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
+	struct termios2 *new = &t->termios;
+
 	if (t->packet) {
-		bool was = (old.c_iflag & IXON) && old.c_cc[VSTOP] == 19 && old.c_cc[VSTART] == 17;
+		bool was = (old->c_iflag & IXON) && old->c_cc[VSTOP] == 19 && old->c_cc[VSTART] == 17;
 		bool is = (new->c_iflag & IXON) && new->c_cc[VSTOP] == 19 && new->c_cc[VSTART] == 17;
 		if (was != is)
-			tty_pkt(t, is ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP, is ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
-		if ((old.c_lflag | new->c_lflag) & EXTPROC)
+			tty_pkt(t, is ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP, TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
+		if ((old->c_lflag | new->c_lflag) & EXTPROC)
 			tty_pkt(t, TIOCPKT_IOCTL, 0);
 	}
+	new->c_cflag = (new->c_cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
+}
+
+/* lock held */
+static void change_termios(struct tty *t, struct termios2 *new)
+{
+	struct termios2 old = t->termios;
+
+	keep_locked(t, new, &old);
+	t->termios = *new;
+	if (!t->host)
+		pty_termios_changed(t, &old);
 	ldisc_termios_changed(t, &old);
-	ldisc_pull_inq(t);
+}
+
+static long set_termios(struct tty *t, struct termios2 *new, int how)
+{
+	new->c_ispeed = new->c_cflag >> IBSHIFT & CBAUD ? speed_of(new->c_cflag >> IBSHIFT & CBAUD, new->c_ispeed)
+							 : speed_of(new->c_cflag & CBAUD, new->c_ospeed);
+	new->c_ospeed = speed_of(new->c_cflag & CBAUD, new->c_ospeed);
+	while (how != SET_NOW) {
+		long r = drain(t);
+		if (!r)
+			r = task_wait(&t->slave.write_wait, !READ_ONCE(t->slave.writing), KTIME_MAX);
+		if (r)
+			return r;
+		mutex_lock(&t->lock);
+		if (!t->slave.writing)
+			break;
+		mutex_unlock(&t->lock);
+	}
+	if (how == SET_NOW)
+		mutex_lock(&t->lock);
+	if (how == SET_FLUSH)
+		ldisc_flush_input(t);
+	change_termios(t, new);
+	mutex_unlock(&t->lock);
 	return 0;
 }
 
-static long tcsets(struct tty *t, uaddr_t arg, size_t size, int how, bool master)
+static long tcsets(struct tty *t, uaddr_t arg, size_t size, int how)
 {
 	struct termios2 new;
+	long r = tty_check_change(t, SIGTTOU);
 
+	if (r)
+		return r;
 	mutex_lock(&t->lock);
 	new = t->termios;
 	mutex_unlock(&t->lock);
@@ -104,11 +121,12 @@ static long tcsets(struct tty *t, uaddr_t arg, size_t size, int how, bool master
 		new.c_oflag = (new.c_oflag & 0xffff0000) | old.c_oflag;
 		new.c_cflag = (new.c_cflag & 0xffff0000) | old.c_cflag;
 		new.c_lflag = (new.c_lflag & 0xffff0000) | old.c_lflag;
+		new.c_line = old.c_line;
 		memcpy(new.c_cc, old.c_cc, sizeof(old.c_cc));
 	} else if (copy_from_user(&new, arg, size)) {
 		return -EFAULT;
 	}
-	return set_termios(t, &new, how, master);
+	return set_termios(t, &new, how);
 }
 
 static long tcgets(struct tty *t, uaddr_t arg, size_t size)
@@ -143,74 +161,143 @@ void tty_set_winsize(struct tty *t, unsigned rows, unsigned cols)
 	resize(t, &ws);
 }
 
+/* A start or stop character to the other end, even when output is stopped. */
+static long send_xchar(struct tty *t, uint8_t c, bool master)
+{
+	struct tty_end *end = master ? &t->master : &t->slave;
+
+	if (!c)
+		return 0;
+	for (;;) {
+		long r = task_wait(&end->write_wait, !READ_ONCE(end->writing), KTIME_MAX);
+		if (r)
+			return r;
+		mutex_lock(&t->lock);
+		if (!end->writing)
+			break;
+		mutex_unlock(&t->lock);
+	}
+	if (master) {
+		if (!t->master.stopped && flip_insert(&t->slave.flip, &c, 1))
+			slave_receive(t);
+	} else {
+		bool was = t->slave.stopped;
+		if (was)
+			tty_start(t);
+		tty_driver_write(t, &c, 1);
+		if (was)
+			tty_stop(t);
+	}
+	mutex_unlock(&t->lock);
+	if (t->host && !master)
+		tty_host_drain(t, true, 0);
+	return 0;
+}
+
+/* The master's own output, to the slave: nobody is told. */
+static void master_flow(struct tty *t, bool stop)
+{
+	if (t->master.tco_stopped == stop)
+		return;
+	t->master.tco_stopped = t->master.stopped = stop;
+	if (!stop)
+		wait_queue_wake_all(&t->master.write_wait, TTY_OUT);
+}
+
 static long tcxonc(struct tty *t, int what, bool master)
 {
 	long r = master ? 0 : tty_check_change(t, SIGTTOU);
 
 	if (r)
 		return r;
-	guard(mutex)(&t->lock);
+	/* The master's own settings cannot be changed. */
 	switch (what) {
-	case TCOOFF:
-		t->tco_stopped = true;
+	case TCIOFF: return send_xchar(t, master ? 19 : CC(t, VSTOP), master);
+	case TCION: return send_xchar(t, master ? 17 : CC(t, VSTART), master);
+	}
+	if (what != TCOOFF && what != TCOON)
+		return -EINVAL;
+	guard(mutex)(&t->lock);
+	if (master) {
+		master_flow(t, what == TCOOFF);
+	} else if (what == TCOOFF && !t->slave.tco_stopped) {
+		t->slave.tco_stopped = true;
 		tty_stop(t);
-		return 0;
-	case TCOON:
-		if (t->tco_stopped) {
-			t->tco_stopped = false;
-			tty_start(t);
-		}
-		return 0;
-	case TCIOFF:
-	case TCION: {
-		uint8_t c = CC(t, what == TCIOFF ? VSTOP : VSTART);
-		if (c && ring_room(&t->out)) {
-			ring_put(&t->out, c);
-			tty_wake_output(t);
-		}
-		return 0;
+	} else if (what == TCOON && t->slave.tco_stopped) {
+		t->slave.tco_stopped = false;
+		tty_start(t);
 	}
-	}
-	return -EINVAL;
+	return 0;
 }
 
 static long tcflsh(struct tty *t, int what, bool master)
 {
-	long r = master ? 0 : tty_check_change(t, SIGTTOU);
+	bool in = what == TCIFLUSH || what == TCIOFLUSH, out = what == TCOFLUSH || what == TCIOFLUSH;
 
+	if (in) { /* what nobody has received goes even if the rest may not be done */
+		guard(mutex)(&t->lock);
+		flip_flush(master ? &t->master.flip : &t->slave.flip);
+	}
+	long r = master ? 0 : tty_check_change(t, SIGTTOU);
 	if (r)
 		return r;
-	guard(mutex)(&t->lock);
-	/* From the master's end, input is what the slave wrote. */
-	bool in = what == TCIOFLUSH || what == (master ? TCOFLUSH : TCIFLUSH);
-	bool out = what == TCIOFLUSH || what == (master ? TCIFLUSH : TCOFLUSH);
 	if (!in && !out)
 		return -EINVAL;
-	if (in)
+	guard(mutex)(&t->lock);
+	if (in && master)
+		t->out.head = t->out.tail = 0;
+	else if (in)
 		ldisc_flush_input(t);
-	if (out)
+	if (in)
+		wait_queue_wake_all(master ? &t->slave.write_wait : &t->master.write_wait, TTY_OUT);
+	if (out && master)
+		flip_flush(&t->slave.flip);
+	else if (out)
 		tty_flush_output(t);
+	return 0;
+}
+
+/* A character as if it had been typed at this end. */
+static long tiocsti(struct tty *t, struct task *me, uaddr_t arg, bool master)
+{
+	bool admin = cred_has_cap(me->cred, CAP_SYS_ADMIN);
+	uint8_t c;
+
+	if (!admin && !atomic_load(&me->kernel->legacy_tiocsti))
+		return -EIO;
+	if (!admin && (master || READ_ONCE(me->tg->tty) != t))
+		return -EPERM;
+	if (get_user(c, arg))
+		return -EFAULT;
+	guard(mutex)(&t->lock);
+	if (!master) {
+		ldisc_receive(t, &c, 1);
+	} else if (ring_room(&t->out) > 1) {
+		ring_put(&t->out, c);
+		wait_queue_wake_all(&t->master.read_wait, TTY_IN);
+	}
 	return 0;
 }
 
 long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg, bool master)
 {
+	struct tty_end *end = master ? &t->master : &t->slave;
 	struct task *me = current;
 	int v;
 
 	switch (cmd) {
 	case TCGETS: return tcgets(t, arg, sizeof(struct termios));
-	case TCSETS: return tcsets(t, arg, sizeof(struct termios), SET_NOW, master);
-	case TCSETSW: return tcsets(t, arg, sizeof(struct termios), SET_WAIT, master);
-	case TCSETSF: return tcsets(t, arg, sizeof(struct termios), SET_FLUSH, master);
+	case TCSETS: return tcsets(t, arg, sizeof(struct termios), SET_NOW);
+	case TCSETSW: return tcsets(t, arg, sizeof(struct termios), SET_WAIT);
+	case TCSETSF: return tcsets(t, arg, sizeof(struct termios), SET_FLUSH);
 	case TCGETA: return tcgets(t, arg, sizeof(struct termio_k));
-	case TCSETA: return tcsets(t, arg, sizeof(struct termio_k), SET_NOW, master);
-	case TCSETAW: return tcsets(t, arg, sizeof(struct termio_k), SET_WAIT, master);
-	case TCSETAF: return tcsets(t, arg, sizeof(struct termio_k), SET_FLUSH, master);
+	case TCSETA: return tcsets(t, arg, sizeof(struct termio_k), SET_NOW);
+	case TCSETAW: return tcsets(t, arg, sizeof(struct termio_k), SET_WAIT);
+	case TCSETAF: return tcsets(t, arg, sizeof(struct termio_k), SET_FLUSH);
 	case TCGETS2: return tcgets(t, arg, sizeof(struct termios2));
-	case TCSETS2: return tcsets(t, arg, sizeof(struct termios2), SET_NOW, master);
-	case TCSETSW2: return tcsets(t, arg, sizeof(struct termios2), SET_WAIT, master);
-	case TCSETSF2: return tcsets(t, arg, sizeof(struct termios2), SET_FLUSH, master);
+	case TCSETS2: return tcsets(t, arg, sizeof(struct termios2), SET_NOW);
+	case TCSETSW2: return tcsets(t, arg, sizeof(struct termios2), SET_WAIT);
+	case TCSETSF2: return tcsets(t, arg, sizeof(struct termios2), SET_FLUSH);
 	case TIOCGLCKTRMIOS: {
 		mutex_lock(&t->lock);
 		struct termios l = t->locked;
@@ -219,7 +306,7 @@ long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg,
 	}
 	case TIOCSLCKTRMIOS: {
 		struct termios l;
-		if (!cred_has_cap(me->cred, CAP_SYS_ADMIN))
+		if (!cred_has_cap(me->cred, CAP_SYS_ADMIN) && !cred_has_cap(me->cred, CAP_CHECKPOINT_RESTORE))
 			return -EPERM;
 		if (copy_from_user(&l, arg, sizeof(l)))
 			return -EFAULT;
@@ -249,25 +336,23 @@ long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg,
 		int r = tty_check_change(t, SIGTTOU);
 		if (r)
 			return r == -EIO ? -ENOTTY : r;
-		if (READ_ONCE(me->tg->tty) != t)
-			return -ENOTTY;
 		if (get_user(v, arg))
 			return -EFAULT;
-		return tty_set_pgrp(t, me, v);
+		return v < 0 ? -EINVAL : tty_set_pgrp(t, me, v);
 	}
 	case TIOCGSID:
 		v = tty_get_sid(t, me, master);
 		return v < 0 ? v : put_user(v, arg);
 	case TIOCEXCL:
-		t->exclusive = true;
+		end->exclusive = true;
 		return 0;
 	case TIOCNXCL:
-		t->exclusive = false;
+		end->exclusive = false;
 		return 0;
-	case TIOCGEXCL: return put_user((int)t->exclusive, arg);
+	case TIOCGEXCL: return put_user((int)end->exclusive, arg);
 	case TIOCOUTQ: {
 		mutex_lock(&t->lock);
-		v = master ? (int)ring_used(&t->inq) : t->host ? (int)ring_used(&t->out) : 0;
+		v = t->host ? (int)ring_used(&t->out) : 0; /* a pseudo-terminal's output is elsewhere at once */
 		mutex_unlock(&t->lock);
 		return put_user(v, arg);
 	}
@@ -286,37 +371,60 @@ long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg,
 		return r ? r : cmd == TIOCCBRK ? 0 : drain(t);
 	}
 	case TIOCGETD: return put_user(0 /* N_TTY */, arg);
-	case TIOCSETD:
+	case TIOCSETD: {
+		long r = master ? 0 : tty_check_change(t, SIGTTOU);
+		if (!r)
+			r = drain(t);
+		if (r)
+			return r;
 		if (get_user(v, arg))
 			return -EFAULT;
 		return v == 0 ? 0 : -EINVAL;
+	}
 	case TIOCGSOFTCAR:
 		mutex_lock(&t->lock);
 		v = !!(t->termios.c_cflag & CLOCAL);
 		mutex_unlock(&t->lock);
 		return put_user(v, arg);
-	case TIOCSSOFTCAR:
+	case TIOCSSOFTCAR: {
 		if (get_user(v, arg))
 			return -EFAULT;
 		mutex_lock(&t->lock);
+		struct termios2 old = t->termios;
 		t->termios.c_cflag = (t->termios.c_cflag & ~CLOCAL) | (v ? CLOCAL : 0);
+		if (!t->host)
+			pty_termios_changed(t, &old);
 		mutex_unlock(&t->lock);
 		return 0;
+	}
 	case TIOCGDEV: return put_user(tty_dev(t), arg);
-	case TIOCSTI: return -EIO; /* as with dev.tty.legacy_tiocsti=0 */
+	case TIOCSTI: return tiocsti(t, me, arg, master);
 	case TIOCVHANGUP:
 		if (!cred_has_cap(me->cred, CAP_SYS_ADMIN))
 			return -EPERM;
-		tty_do_hangup(t, false);
+		if (master)
+			tty_hangup_master(t);
+		else
+			tty_do_hangup(t);
 		return 0;
-	case TIOCPKT: /* of masters only */
+	case TIOCGPTPEER: /* what follows is of masters only */
+		return -EIO;
+	case TIOCPKT:
 	case TIOCGPTN:
 	case TIOCSPTLCK:
 	case TIOCGPTLCK:
-	case TIOCGPTPEER:
 		return -ENOTTY;
 	}
 	return -ENOIOCTLCMD;
+}
+
+/* After a hang-up. The host's terminal keeps its settings. */
+void tty_hangup_settings(struct tty *t)
+{
+	if (!t->host)
+		t->termios = tty_default_termios;
+	ldisc_reset(t);
+	t->pktstatus = 0;
 }
 
 void tty_set_termios_raw(struct tty *t, const uint32_t flags[4], uint8_t line, const uint8_t *cc, unsigned ncc);

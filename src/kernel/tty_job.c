@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tty_job.c: terminals, sessions and process groups (credentials(7), tty_ioctl(4), setsid(2)).
  *
- * LOCKS  tty->session, session->foreground, session->tty and thread_group.tty are under task_set.lock, which comes after
+ * A terminal knows the session whose controlling terminal it is and its foreground group's identity; each process knows its terminal.
+ * The identity need not be a group's: tcsetpgrp(3) takes the number of any process of the session.
+ * LOCKS  tty->session, tty->pgrp, thread_group.tty and thread_group.tty_old_pgrp are under task_set.lock, which comes after
  * tty.lock. References that fall away under it are dropped after it is released.
  */
+#include "kernel/internal.h"
 #include "kernel/tty_internal.h"
 #include <linux/capability.h>
 
@@ -11,130 +14,114 @@ static inline struct mutex *set_lock(struct tty *t) { return &t->kernel->tasks.l
 
 static inline bool is_session_leader(struct thread_group *tg) { return tg->pgrp && tg->pgrp->session->leader == tg; }
 
-/* The foreground group, counted; NULL if there is none. */
-static struct process_group *get_foreground(struct tty *t)
+struct pid *tty_get_foreground(struct tty *t)
 {
 	guard(mutex)(set_lock(t));
-	struct process_group *pg = t->session ? t->session->foreground : NULL;
-	if (pg)
-		pgrp_get(pg);
-	return pg;
+
+	if (t->pgrp)
+		pid_get(t->pgrp);
+	return t->pgrp;
 }
 
-static void kernel_signal(struct process_group *pg, int sig)
+struct process_group *tty_foreground_locked(struct thread_group *tg)
+{
+	return tg->tty && tg->tty->session == tg->pgrp->session && tg->tty->pgrp ? tg->tty->pgrp->pgrp : NULL;
+}
+
+/* To the group with this identity, if there is one. */
+static void signal_group_locked(struct pid *pgrp, int sig)
 {
 	siginfo_k info = { .si_signo = sig, .si_code = SI_KERNEL };
 
-	pgrp_send_signal(pg, &info);
+	if (pgrp && pgrp->pgrp)
+		pgrp_signal_locked(pgrp->pgrp, &info);
 }
 
 void tty_signal_foreground(struct tty *t, int sig)
 {
-	struct process_group *pg = get_foreground(t);
-
-	if (!pg)
-		return;
-	kernel_signal(pg, sig);
-	pgrp_put(pg);
+	guard(mutex)(set_lock(t));
+	signal_group_locked(t->pgrp, sig);
 }
 
 int tty_check_change(struct tty *t, int sig)
 {
 	struct task *me = current;
-	struct process_group *pg;
-	bool ignored, orphaned;
+	bool ignored;
 
 	if (likely(READ_ONCE(me->tg->tty) != t))
 		return 0;
-	mutex_lock(set_lock(t));
-	pg = me->tg->pgrp;
-	if (me->tg->tty != t || !pg || !t->session || !t->session->foreground || t->session->foreground == pg) {
-		mutex_unlock(set_lock(t));
+	guard(mutex)(set_lock(t));
+	struct process_group *pg = me->tg->pgrp;
+	if (me->tg->tty != t || !pg || !t->pgrp || t->pgrp == pg->pid)
 		return 0;
-	}
-	pgrp_get(pg);
-	orphaned = pgrp_is_orphaned_locked(pg);
-	mutex_unlock(set_lock(t));
 	signal_lock(me);
 	ignored = (me->blocked & SIGMASK(sig)) || me->tg->sighand->action[sig].handler == 1 /* SIG_IGN */;
 	signal_unlock(me);
-	int r = 0;
-	if (ignored) {
-		r = sig == SIGTTIN ? -EIO : 0;
-	} else if (orphaned) {
-		r = -EIO;
-	} else {
-		kernel_signal(pg, sig);
-		r = -ERESTARTSYS;
-	}
-	pgrp_put(pg);
-	return r;
+	if (ignored)
+		return sig == SIGTTIN ? -EIO : 0;
+	if (pgrp_is_orphaned_locked(pg))
+		return -EIO;
+	signal_group_locked(pg->pid, sig);
+	return -ERESTARTSYS;
 }
 
 /* ---- getting and losing a controlling terminal ---- */
 
-/* All processes of the session lose t. Returns how many references the caller has to drop. task_set.lock held. */
-static unsigned session_clear_locked(struct session *s, struct tty *t)
-{
-	struct process_group *pg;
-	struct pgrp_member *m;
-	unsigned n = 0;
-
-	LIST_FOREACH(pg, &s->groups, session_link)
-		LIST_FOREACH(m, &pg->members, link)
-			if (m->tg->tty == t) {
-				m->tg->tty = NULL;
-				n++;
-			}
-	s->tty = NULL;
-	return n;
-}
-
 /* What has to be dropped once task_set.lock is released. */
 struct dropped {
 	struct session *session;
-	struct process_group *pg;
+	struct pid *pgrp, *old_pgrp;
 	struct tty *tty;
 	unsigned ttys;
 };
 
 static void drop(struct dropped *d)
 {
-	if (d->pg)
-		pgrp_put(d->pg);
+	pid_put(d->pgrp);
+	pid_put(d->old_pgrp);
 	if (d->session)
 		session_put(d->session);
 	while (d->ttys--)
 		tty_put(d->tty);
 }
 
-/* The terminal has no session any more. task_set.lock held. */
+/* All processes of the session lose t. task_set.lock held. */
+static void session_clear_locked(struct session *s, struct tty *t, struct dropped *d)
+{
+	struct process_group *pg;
+	struct pgrp_member *m;
+
+	LIST_FOREACH(pg, &s->groups, session_link)
+		LIST_FOREACH(m, &pg->members, link)
+			if (m->tg->tty == t) {
+				m->tg->tty = NULL;
+				d->tty = t;
+				d->ttys++;
+			}
+}
+
+/* The terminal has no session any more. task_set.lock held; d is fresh. */
 static void detach_locked(struct tty *t, struct dropped *d)
 {
-	struct session *s = t->session;
-
-	*d = (struct dropped){ .tty = t };
-	if (!s)
-		return;
-	d->ttys = session_clear_locked(s, t);
-	d->pg = s->foreground;
-	s->foreground = NULL;
-	d->session = s;
+	if (t->session)
+		session_clear_locked(t->session, t, d);
+	d->pgrp = t->pgrp;
+	d->session = t->session;
+	t->pgrp = NULL;
 	t->session = NULL;
 }
 
-/* A leader without a terminal takes t. task_set.lock held; t has no session. */
-static void attach_locked(struct tty *t, struct thread_group *tg)
+/* A leader without a terminal takes t. task_set.lock held; t has no session; the old_pgrp of d is free. */
+static void attach_locked(struct tty *t, struct thread_group *tg, struct dropped *d)
 {
-	struct session *s = tg->pgrp->session;
-
-	session_get(s);
-	t->session = s;
-	s->tty = t;
-	s->foreground = tg->pgrp; /* it was NULL: a session without a terminal has none */
-	pgrp_get(tg->pgrp);
+	session_get(tg->pgrp->session);
+	t->session = tg->pgrp->session;
+	pid_get(tg->pgrp->pid);
+	t->pgrp = tg->pgrp->pid;
 	tty_get(t);
 	tg->tty = t;
+	d->old_pgrp = tg->tty_old_pgrp;
+	tg->tty_old_pgrp = NULL;
 }
 
 int tty_acquire(struct tty *t, struct task *me, bool steal, bool readable)
@@ -142,95 +129,77 @@ int tty_acquire(struct tty *t, struct task *me, bool steal, bool readable)
 	struct thread_group *tg = me->tg;
 	bool admin = cred_has_cap(me->cred, CAP_SYS_ADMIN);
 	struct dropped d = { 0 };
+	int r = 0;
 
 	mutex_lock(set_lock(t));
-	struct session *s = tg->pgrp->session;
-	int r = 0;
-	if (is_session_leader(tg) && t->session == s) {
+	if (is_session_leader(tg) && t->session == tg->pgrp->session) {
 		r = 0; /* it is already */
 	} else if (!is_session_leader(tg) || tg->tty) {
 		r = -EPERM;
 	} else if (t->session && !(steal && admin)) {
 		r = -EPERM;
-	} else if (!readable && !admin) {
-		r = -EPERM;
 	} else {
-		detach_locked(t, &d); /* a theft sends no signals */
-		struct process_group *stale = s->foreground;
-		attach_locked(t, tg);
-		mutex_unlock(set_lock(t));
-		if (stale)
-			pgrp_put(stale);
-		drop(&d);
-		return 0;
+		if (t->session) /* a theft sends no signals */
+			session_clear_locked(t->session, t, &d);
+		if (!readable && !admin) {
+			r = -EPERM;
+		} else {
+			detach_locked(t, &d);
+			attach_locked(t, tg, &d);
+		}
 	}
 	mutex_unlock(set_lock(t));
+	drop(&d);
+	return r;
+}
+
+int tty_set_controlling(struct thread_group *tg, struct tty *t)
+{
+	struct dropped d = { 0 };
+	int r = -EPERM;
+
+	mutex_lock(set_lock(t));
+	if (is_session_leader(tg) && !tg->tty && !t->session) {
+		attach_locked(t, tg, &d);
+		r = 0;
+	}
+	mutex_unlock(set_lock(t));
+	drop(&d);
 	return r;
 }
 
 /* open(2) of a terminal by a session leader that has none. */
 void tty_open_acquires(struct tty *t, struct file *f)
 {
-	struct task *me = current;
-	struct process_group *stale = NULL;
-
-	if (READ_ONCE(me->tg->tty) || !(f->mode & FMODE_READ))
+	if (READ_ONCE(current->tg->tty) || !(f->mode & FMODE_READ))
 		return;
-	mutex_lock(set_lock(t));
-	if (is_session_leader(me->tg) && !me->tg->tty && !t->session) {
-		stale = me->tg->pgrp->session->foreground;
-		attach_locked(t, me->tg);
-	}
-	mutex_unlock(set_lock(t));
-	if (stale)
-		pgrp_put(stale);
-}
-
-int tty_set_controlling(struct thread_group *tg, struct tty *t)
-{
-	struct process_group *stale = NULL;
-	int r = -EPERM;
-
-	mutex_lock(set_lock(t));
-	if (is_session_leader(tg) && !tg->tty && !t->session) {
-		stale = tg->pgrp->session->foreground;
-		attach_locked(t, tg);
-		r = 0;
-	}
-	mutex_unlock(set_lock(t));
-	if (stale)
-		pgrp_put(stale);
-	return r;
+	tty_set_controlling(current->tg, t);
 }
 
 /* A session leader gives its terminal up, or has exited. */
 static void disassociate(struct thread_group *tg, bool on_exit)
 {
 	struct mutex *lock = &tg->kernel->tasks.lock;
-	struct dropped d;
+	struct dropped d = { 0 };
 
 	mutex_lock(lock);
-	struct tty *t = tg->tty;
-	if (!t || !tg->pgrp || tg->pgrp->session->leader != tg || t->session != tg->pgrp->session) {
-		mutex_unlock(lock);
-		return;
+	if (is_session_leader(tg)) {
+		struct tty *t = tg->tty;
+		if (t) {
+			signal_group_locked(t->pgrp, SIGHUP);
+			if (!on_exit)
+				signal_group_locked(t->pgrp, SIGCONT);
+			if (t->session == tg->pgrp->session)
+				detach_locked(t, &d);
+		} else if (on_exit) { /* it went by a hang-up: what was the foreground then hears of it now */
+			signal_group_locked(tg->tty_old_pgrp, SIGHUP);
+			signal_group_locked(tg->tty_old_pgrp, SIGCONT);
+		}
+		d.old_pgrp = tg->tty_old_pgrp;
+		tg->tty_old_pgrp = NULL;
 	}
-	tty_get(t);
-	mutex_unlock(lock);
-	if (on_exit) {
-		tty_do_hangup(t, true);
-	} else {
-		tty_signal_foreground(t, SIGHUP);
-		tty_signal_foreground(t, SIGCONT);
-	}
-	mutex_lock(lock);
-	if (t->session && t->session == tg->pgrp->session)
-		detach_locked(t, &d);
-	else
-		d = (struct dropped){ 0 };
 	mutex_unlock(lock);
 	drop(&d);
-	tty_put(t);
 }
 
 int tty_notty(struct tty *t, struct task *me)
@@ -250,46 +219,50 @@ int tty_notty(struct tty *t, struct task *me)
 	return 0;
 }
 
-void tty_do_hangup(struct tty *t, bool exit_session)
+void tty_do_hangup(struct tty *t)
 {
-	struct dropped d;
-	struct thread_group *leader = NULL;
+	struct dropped d = { 0 };
 
 	mutex_lock(&t->lock);
 	t->gen++;
-	ldisc_flush_input(t);
-	t->stopped = t->tco_stopped = false;
-	t->echo.head = t->echo.tail = 0;
+	flip_flush(&t->slave.flip);
+	tty_flush_output(t);
+	tty_hangup_settings(t);
+	wait_queue_wake_all(&t->slave.read_wait, TTY_IN | EPOLLHUP | EPOLLERR);
+	wait_queue_wake_all(&t->slave.write_wait, TTY_OUT | EPOLLHUP | EPOLLERR);
 	mutex_unlock(&t->lock);
-	wait_queue_wake_all(&t->read_wait, TTY_IN | EPOLLHUP | EPOLLERR);
-	wait_queue_wake_all(&t->write_wait, TTY_OUT | EPOLLHUP | EPOLLERR);
 
 	mutex_lock(set_lock(t));
-	struct session *s = t->session;
-	if (s && s->leader) {
-		leader = s->leader;
-		tg_get(leader);
+	struct thread_group *leader = t->session ? t->session->leader : NULL;
+	if (leader) {
+		siginfo_k info = { .si_signo = SIGHUP, .si_code = SI_KERNEL };
+		tg_send_signal(leader, &info);
+		info.si_signo = SIGCONT;
+		tg_send_signal(leader, &info);
+		/* The foreground group gets its signals when the leader ends. */
+		d.old_pgrp = leader->tty_old_pgrp;
+		leader->tty_old_pgrp = t->pgrp;
+		if (t->pgrp)
+			pid_get(t->pgrp);
 	}
 	detach_locked(t, &d);
 	mutex_unlock(set_lock(t));
-	if (leader) {
-		siginfo_k info = { .si_signo = SIGHUP, .si_code = SI_KERNEL };
-		if (!exit_session) {
-			tg_send_signal(leader, &info);
-			info.si_signo = SIGCONT;
-			tg_send_signal(leader, &info);
-		}
-		tg_put(leader);
-	}
-	/* Linux signals the foreground group once the leader dies of its SIGHUP; the group is forgotten here, so do it now. */
-	if (d.pg) {
-		kernel_signal(d.pg, SIGHUP);
-		kernel_signal(d.pg, SIGCONT);
-	}
 	drop(&d);
 }
 
-void tty_hangup(struct tty *t) { tty_do_hangup(t, false); }
+void tty_hangup(struct tty *t) { tty_do_hangup(t); }
+
+/* TIOCVHANGUP at the master's end: only its files. */
+void tty_hangup_master(struct tty *t)
+{
+	guard(mutex)(&t->lock);
+	t->master_gen++;
+	t->out.head = t->out.tail = 0;
+	flip_flush(&t->master.flip);
+	flip_flush(&t->slave.flip);
+	wait_queue_wake_all(&t->master.read_wait, TTY_IN | EPOLLHUP | EPOLLERR);
+	wait_queue_wake_all(&t->master.write_wait, TTY_OUT | EPOLLHUP | EPOLLERR);
+}
 
 int tty_vhangup_current(struct task *t)
 {
@@ -299,7 +272,7 @@ int tty_vhangup_current(struct task *t)
 		tty_get(tty);
 	mutex_unlock(&t->kernel->tasks.lock);
 	if (tty) {
-		tty_do_hangup(tty, false);
+		tty_do_hangup(tty);
 		tty_put(tty);
 	}
 	return 0;
@@ -308,8 +281,10 @@ int tty_vhangup_current(struct task *t)
 void tty_session_put(struct tty *t)
 {
 	/* The last reference: no process has it as its terminal, so that a session can only be a left-over. */
-	struct dropped d;
+	struct dropped d = { 0 };
 
+	if (!t->session && !t->pgrp)
+		return;
 	mutex_lock(set_lock(t));
 	detach_locked(t, &d);
 	mutex_unlock(set_lock(t));
@@ -324,37 +299,31 @@ int tty_get_pgrp(struct tty *t, struct task *me, bool master)
 	guard(mutex)(set_lock(t));
 	if (!master && me->tg->tty != t)
 		return -ENOTTY;
-	return t->session && t->session->foreground ? pid_nr(t->session->foreground->pid, task_pid_ns(me)) : 0;
+	return pid_nr(t->pgrp, task_pid_ns(me));
 }
 
 int tty_set_pgrp(struct tty *t, struct task *me, int nr)
 {
-	struct process_group *old;
+	struct session *mine, *s;
+	struct pid *old;
 
 	mutex_lock(set_lock(t));
-	if (me->tg->tty != t || !t->session || t->session != me->tg->pgrp->session) {
+	mine = me->tg->pgrp->session;
+	if (me->tg->tty != t || t->session != mine) {
 		mutex_unlock(set_lock(t));
 		return -ENOTTY;
 	}
-	if (nr < 0) {
-		mutex_unlock(set_lock(t));
-		return -EINVAL;
-	}
 	struct pid *p = pidns_find_locked(task_pid_ns(me), nr);
-	if (!p || !p->pgrp) {
+	s = !p ? NULL : p->pgrp ? p->pgrp->session : p->task && p->task->tg->pgrp ? p->task->tg->pgrp->session : NULL;
+	if (s != mine) {
 		mutex_unlock(set_lock(t));
-		return -ESRCH;
+		return p ? -EPERM : -ESRCH;
 	}
-	if (p->pgrp->session != t->session) {
-		mutex_unlock(set_lock(t));
-		return -EPERM;
-	}
-	old = t->session->foreground;
-	t->session->foreground = p->pgrp;
-	pgrp_get(p->pgrp);
+	old = t->pgrp;
+	t->pgrp = p;
+	pid_get(p);
 	mutex_unlock(set_lock(t));
-	if (old)
-		pgrp_put(old);
+	pid_put(old);
 	return 0;
 }
 
@@ -374,8 +343,7 @@ void tty_proc_info(struct thread_group *tg, struct pid_namespace *ns, unsigned *
 	if (!tg->tty)
 		return;
 	*dev = tty_dev(tg->tty);
-	if (tg->tty->session && tg->tty->session->foreground)
-		*pgrp = pid_nr(tg->tty->session->foreground->pid, ns);
+	*pgrp = tg->tty->pgrp ? pid_nr(tg->tty->pgrp, ns) : 0;
 }
 
 void tty_job_init(struct kernel *k) { k->tty_disassociate = disassociate; }
