@@ -550,8 +550,7 @@ static unsigned master_put(struct tty *t, const uint8_t *buf, unsigned n)
 	if (t->master.stopped)
 		return 0;
 	n = flip_insert(&t->slave.flip, buf, n);
-	if (n)
-		slave_receive(t);
+	slave_receive(t); /* new settings may let in what is there even if nothing was added */
 	return n;
 }
 

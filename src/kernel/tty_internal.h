@@ -125,7 +125,7 @@ void ldisc_process_echoes(struct tty *t);
 bool ldisc_input_available(struct tty *t, bool poll);
 unsigned ldisc_inq_bytes(struct tty *t); /* FIONREAD */
 void ldisc_termios_changed(struct tty *t, const struct termios2 *old);
-void ldisc_flush_input(struct tty *t);
+void ldisc_flush_input(struct tty *t); /* then slave_receive() */
 void ldisc_reset(struct tty *t); /* as new, after a hang-up */
 void tty_flush_output(struct tty *t); /* what the other end has not received yet */
 void tty_stop(struct tty *t);

@@ -99,6 +99,8 @@ static long set_termios(struct tty *t, struct termios2 *new, int how)
 	if (how == SET_FLUSH)
 		ldisc_flush_input(t);
 	change_termios(t, new);
+	if (how == SET_FLUSH)
+		slave_receive(t); /* what follows is read by the new rules */
 	mutex_unlock(&t->lock);
 	return 0;
 }

@@ -479,7 +479,6 @@ static void reset_input(struct tty *t)
 void ldisc_flush_input(struct tty *t)
 {
 	reset_input(t);
-	slave_receive(t);
 	tty_pkt(t, TIOCPKT_FLUSHREAD, 0);
 }
 
