@@ -74,7 +74,8 @@ struct kernel {
 	char core_pattern[128];	   /* kernel.core_pattern; task_set.lock */
 	void *net;  /* struct net_namespace * of the root; net/ */
 	void *tty;  /* tty drivers; kernel/tty */
-	_Atomic int legacy_tiocsti; /* /proc/sys/dev/tty */
+	_Atomic int legacy_tiocsti, ldisc_autoload; /* /proc/sys/dev/tty */
+	_Atomic int pty_max, pty_reserve, pty_count; /* /proc/sys/kernel/pty */
 	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */
 	void (*tty_put)(struct tty *tty);
 	/* A session leader is gone: its terminal is free. No locks held; set by kernel/tty */

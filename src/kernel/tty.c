@@ -12,6 +12,7 @@
 #include "kernel/tty_internal.h"
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
@@ -692,12 +693,15 @@ static long master_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	return tty_ioctl_common(t, f, cmd, arg, true);
 }
 
+static void master_fdinfo(struct file *f, char *buf, size_t size) { snprintf(buf, size, "tty-index:\t%d\n", tty_index(f->private)); }
+
 const struct file_ops tty_master_ops = {
 	.read = master_read,
 	.write = master_write,
 	.poll = master_poll,
 	.ioctl = master_ioctl,
 	.fasync = tty_fasync,
+	.show_fdinfo = master_fdinfo,
 	.release = master_release,
 	.stream = true,
 };
@@ -731,6 +735,10 @@ static int dev_tty_open(struct inode *inode, struct file *f)
 
 void tty_init(struct kernel *k)
 {
+	atomic_store(&k->legacy_tiocsti, 1);
+	atomic_store(&k->ldisc_autoload, 1);
+	atomic_store(&k->pty_max, 4096);
+	atomic_store(&k->pty_reserve, 1024);
 	k->tty_get = tty_get;
 	k->tty_put = tty_put;
 	tty_job_init(k);

@@ -399,6 +399,10 @@ long tty_ioctl_common(struct tty *t, struct file *f, unsigned cmd, uint64_t arg,
 		mutex_unlock(&t->lock);
 		return 0;
 	}
+	case TIOCSSERIAL: { /* of no terminal here; the argument is looked at first */
+		uint8_t serial[72];
+		return copy_from_user(serial, arg, sizeof(serial)) ? -EFAULT : -ENOTTY;
+	}
 	case TIOCGDEV: return put_user(tty_dev(t), arg);
 	case TIOCSTI: return tiocsti(t, me, arg, master);
 	case TIOCVHANGUP:

@@ -11,7 +11,7 @@ char *path_string(const struct path *p, const struct path *root, char *buf, size
 
 	*s = 0;
 	info->reached_root = false;
-	info->deleted = d->deleted;
+	info->deleted = d->deleted || (d->sb->no_dcache && d->inode && !READ_ONCE(d->inode->nlink));
 	mutex_lock(&mount_lock);
 	struct dcache *dc = d->sb->dcache;
 	mutex_lock(&dc->lock);

@@ -686,6 +686,47 @@ static int open_path(const struct path *p, unsigned flags, bool created, struct 
 	return 0;
 }
 
+int vfs_path_child(const struct path *p, bool beside, const char *name, struct path *out)
+{
+	struct mutex *lock = &p->dentry->sb->dcache->lock;
+	struct dentry *dir, *d;
+
+	mutex_lock(lock);
+	dir = beside ? p->dentry->parent : p->dentry;
+	dget(dir);
+	mutex_unlock(lock);
+	int ret = lookup_one(dir, name, strlen(name), &d);
+	dput(dir);
+	if (ret)
+		return ret;
+	if (!d->inode) {
+		dput(d);
+		return -ENOENT;
+	}
+	*out = (struct path){ p->mnt, d };
+	mutex_lock(&mount_lock);
+	topmost_locked(&out->mnt, &out->dentry);
+	path_get(out);
+	mutex_unlock(&mount_lock);
+	dput(d);
+	return 0;
+}
+
+int vfs_open_unchecked(const struct path *p, unsigned flags, struct file **out)
+{
+	struct file *f = file_alloc_raw(p, flags);
+
+	if (!f)
+		return -ENFILE;
+	f->flags |= flags & O_NOCTTY;
+	int ret = do_dentry_open(f);
+	if (ret)
+		file_put(f);
+	else
+		*out = f;
+	return ret;
+}
+
 int vfs_open_path(const struct path *p, unsigned flags, struct file **out)
 {
 	int ret = open_path(p, (flags & ~(O_CREAT | O_EXCL)) | (flags & O_PATH ? 0 : O_LARGEFILE_K), false, out);

@@ -487,6 +487,10 @@ long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 			return put_user(on, arg);
 		return get_user(on, arg) ? -EFAULT : change_fsflags(f, (unsigned)on);
 	}
+	if (cmd == 2 /* FIGETBSZ */) {
+		on = f->inode->sb->blksize ? (int)f->inode->sb->blksize : 4096;
+		return put_user(on, arg);
+	}
 	if (f->ops->ioctl) {
 		long r = f->ops->ioctl(f, cmd, arg);
 		if (r != -ENOIOCTLCMD)
@@ -499,9 +503,6 @@ long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 			if ((ret = vfs_fstat(f, &st)))
 				return ret;
 			on = (int)((int64_t)st.size - f->pos);
-			return put_user(on, arg);
-		case 2: /* FIGETBSZ */
-			on = f->inode->sb->blksize;
 			return put_user(on, arg);
 		}
 	}

@@ -414,6 +414,9 @@ int user_path_at(int dfd, uaddr_t name, unsigned flags, struct path *out);
 int path_parent(int dfd, const char *name, struct path *parent, char last[256], bool *trailing_slash);
 struct open_how_k { uint64_t flags; uint32_t mode; unsigned lookup; };
 int vfs_open(int dfd, const char *name, const struct open_how_k *how, struct file **out);
+/* A name in directory p, or in that which has p, and what is mounted there. Nobody's permission is asked. */
+int vfs_path_child(const struct path *p, bool beside, const char *name, struct path *out);
+int vfs_open_unchecked(const struct path *p, unsigned flags, struct file **out); /* no permission is asked either */
 int vfs_open_path(const struct path *p, unsigned flags, struct file **out); /* reopen: /proc/PID/fd, exec */
 int vfs_mknod(int dfd, const char *name, uint32_t mode, uint64_t rdev, struct path *out /* NULL: not wanted */); /* AF_UNIX bind, mkfifo */
 int vfs_mkdir(int dfd, const char *name, uint32_t mode);

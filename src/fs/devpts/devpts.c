@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 #define DEVPTS_MAGIC 0x1cd1
-#define PTS_MAX 4096u
+#define PTS_NONE (1u << 20) /* max= not given */
 
 struct devpts {
 	struct super_block *sb;
 	struct kernel *kernel;
 	struct inode *ptmx; /* counted */
 	/* immutable */
-	bool setuid, setgid;
+	bool setuid, setgid, reserve;
 	uint32_t uid, gid, mode, ptmxmode;
 	unsigned max;
 	struct mutex lock; /* RANK_FS */
@@ -46,7 +46,11 @@ static int add_node(struct devpts *d, struct tty *t)
 	mutex_lock(&d->lock);
 	for (n = 0; n < d->cap && d->nodes[n]; n++)
 		;
-	if (n >= d->max) {
+	/* The reserve is for the first instance, the one that everybody's /dev/ptmx leads to. */
+	int limit = atomic_load(&d->kernel->pty_max) - (d->reserve ? 0 : atomic_load(&d->kernel->pty_reserve));
+	bool full = atomic_fetch_add(&d->kernel->pty_count, 1) + 1 >= limit;
+	if (full || n >= d->max) {
+		atomic_fetch_sub(&d->kernel->pty_count, 1);
 		mutex_unlock(&d->lock);
 		inode_put(i);
 		return -ENOSPC;
@@ -79,39 +83,46 @@ static void master_closed(struct tty *t, void *arg)
 	}
 	mutex_unlock(&d->lock);
 	if (i) {
+		atomic_fetch_sub(&d->kernel->pty_count, 1);
 		i->nlink = 0;
 		inode_put(i);
 	}
 	super_put(d->sb);
 }
 
-/* TIOCGPTPEER: the slave by its name beside the ptmx that was opened. */
+/* The instance for a node 5:2: its own file system's, or what is mounted at `pts` beside it. */
+static int find_pts(const struct path *node, struct path *root)
+{
+	int r = vfs_path_child(node, true, "pts", root);
+
+	if (r)
+		return r == -ENOENT ? -ENODEV : r;
+	struct inode *i = path_inode(root);
+	if (i->sb->magic == DEVPTS_MAGIC && i == i->sb->root)
+		return 0;
+	path_put(root);
+	return -ENODEV;
+}
+
+/* TIOCGPTPEER: the slave in the instance that the master was opened in, wherever that is mounted. */
 static int open_peer(struct tty *t, struct file *master, unsigned flags, struct file **out)
 {
-	struct open_how_k how = { .flags = flags & ~O_CLOEXEC };
-	char *name = xzalloc(4200);
-	ssize_t n = d_path(&master->path, NULL, name, 4096);
-	int r = -ENOENT;
+	bool own = master->inode->sb->magic == DEVPTS_MAGIC;
+	struct path pts, p;
+	char name[16];
+	int r = own ? 0 : find_pts(&master->path, &pts);
 
-	if (n > 0) {
-		name[n] = 0;
-		char *slash = strrchr(name, '/');
-		if (slash) {
-			sprintf(slash + 1, "%d", tty_index(t));
-			r = vfs_open(AT_FDCWD, name, &how, out);
-		}
-	}
-	if (r || file_tty(*out) != t) { /* ptmx stood elsewhere */
-		if (!r)
-			file_put(*out);
-		snprintf(name, 64, "/dev/pts/%d", tty_index(t));
-		r = vfs_open(AT_FDCWD, name, &how, out);
-		if (!r && file_tty(*out) != t) {
-			file_put(*out);
-			r = -EIO;
-		}
-	}
-	free(name);
+	if (r)
+		return r;
+	snprintf(name, sizeof(name), "%d", tty_index(t));
+	r = vfs_path_child(own ? &master->path : &pts, own, name, &p);
+	if (!own)
+		path_put(&pts);
+	if (r)
+		return r;
+	struct inode *i = path_inode(&p);
+	r = i->sb->magic == DEVPTS_MAGIC && i->private == t ? vfs_open_unchecked(&p, flags, out) : -EIO;
+	path_put(&p);
 	return r;
 }
 
@@ -138,12 +149,16 @@ static const struct inode_ops ptmx_inode_ops = { .open = ptmx_open };
 /* A node 5:2 anywhere. */
 static int ptmx_chrdev_open(struct inode *inode, struct file *f)
 {
-	struct devpts *d;
+	struct path pts;
 
 	if (inode->ops == &ptmx_inode_ops)
 		return ptmx_open(inode, f);
-	d = tty_first_devpts(current->kernel, NULL, NULL);
-	return d ? do_ptmx_open(d, f) : -ENODEV;
+	int r = find_pts(&f->path, &pts);
+	if (r)
+		return r;
+	r = do_ptmx_open(devpts_of(path_inode(&pts)->sb), f);
+	path_put(&pts);
+	return r;
 }
 
 static int devpts_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
@@ -253,9 +268,9 @@ static int parse_options(struct devpts *d, const char *data)
 		} else if (!strcmp(o, "ptmxmode")) {
 			d->ptmxmode = v & 07777;
 		} else if (!strcmp(o, "max")) {
-			if (v > 1u << 20)
+			if (v > PTS_NONE)
 				r = -EINVAL;
-			d->max = MIN(v, PTS_MAX);
+			d->max = v;
 		} else {
 			r = -EINVAL;
 		}
@@ -274,7 +289,8 @@ static int devpts_show_options(struct super_block *sb, char *buf, size_t size)
 		n += snprintf(buf + n, size - n, ",uid=%u", d->uid);
 	if (d->setgid)
 		n += snprintf(buf + n, size - n, ",gid=%u", d->gid);
-	return n + snprintf(buf + n, size - n, ",mode=%03o,ptmxmode=%03o", d->mode, d->ptmxmode);
+	n += snprintf(buf + n, size - n, ",mode=%03o,ptmxmode=%03o", d->mode, d->ptmxmode);
+	return d->max < PTS_NONE ? n + snprintf(buf + n, size - n, ",max=%u", d->max) : n;
 }
 
 static void devpts_put_super(struct super_block *sb)
@@ -309,7 +325,7 @@ static int devpts_mount(struct kernel *k, const char *source, unsigned long flag
 
 	d->kernel = k;
 	d->mode = 0600;
-	d->max = PTS_MAX;
+	d->max = PTS_NONE;
 	mutex_init(&d->lock, RANK_FS);
 	int r = parse_options(d, data);
 	if (r) {
@@ -331,7 +347,8 @@ static int devpts_mount(struct kernel *k, const char *source, unsigned long flag
 	d->ptmx->ino = 2;
 	d->ptmx->rdev = makedev(5, 2);
 	d->ptmx->uid = d->ptmx->gid = 0;
-	if (tty_first_devpts(k, d, place_host) == d) {
+	d->reserve = tty_first_devpts(k, d, place_host) == d;
+	if (d->reserve) {
 		struct tty *host = tty_take_host(k);
 		if (host)
 			place_host(d, host);

@@ -107,7 +107,7 @@ static int show_fdinfo(struct pnode *n, struct strbuf *b)
 	cloexec = fd_get_cloexec(fdt, (int)n->n);
 	memset(&st, 0, sizeof(st));
 	vfs_fstat(f, &st);
-	pos = READ_ONCE(f->pos);
+	pos = f->ops && f->ops->stream ? 0 : READ_ONCE(f->pos);
 	if (pos == HOSTFD_POS) /* not by vfs_llseek(): this may be a read of the very file, or of one that reads us */
 		pos = f->ops->llseek(f, 0, SEEK_CUR);
 	strbuf_printf(b, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%llu\nino:\t%llu\n", (long long)pos,

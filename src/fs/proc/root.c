@@ -563,6 +563,20 @@ static int show_cmdline(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
+static const struct pentry tty_ldisc_table[] = { { 0 } };
+static const struct pentry tty_table[] = {
+	P_DIR("driver", 0555, .dir = tty_ldisc_table),
+	P_TEXT("drivers", 0444,
+	       "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+	       "/dev/console         /dev/console    5       1 system:console\n"
+	       "/dev/ptmx            /dev/ptmx       5       2 system\n"
+	       "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
+	       "pty_master           /dev/ptm      128 0-1048575 pty:master\n"),
+	P_DIR("ldisc", 0555, .dir = tty_ldisc_table),
+	P_TEXT("ldiscs", 0444, "n_tty       0\n"),
+	{ 0 },
+};
+
 const struct pentry proc_root_table[] = {
 	{ .name = "self", .mode = S_IFLNK | 0777, .readlink = self_readlink },
 	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = self_readlink, .arg = 1 },
@@ -587,6 +601,7 @@ const struct pentry proc_root_table[] = {
 	P_TEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
 	P_DIR("sys", 0555, .dir = proc_sys_table),
 	P_DIR("sysvipc", 0555, .lookup = proc_sysvipc_lookup, .iterate = proc_sysvipc_iterate),
+	P_DIR("tty", 0555, .dir = tty_table),
 	P_FILE("uptime", 0444, proc_show_uptime),
 	P_FILE("version", 0444, proc_show_version),
 	P_FILE("vmstat", 0444, proc_show_vmstat),

@@ -3,6 +3,7 @@
 #include "fs/proc/proc_internal.h"
 #include "fs/proc/sysctl_ipc.h"
 #include "vfs/locks.h"
+#include <limits.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
@@ -209,6 +210,50 @@ static const struct pentry random_table[] = {
 	V("write_wakeup_threshold", "256"),
 	{ 0 },
 };
+static _Atomic int *tty_knob(struct pnode *n)
+{
+	struct kernel *k = pnode_kernel(n);
+
+	switch (n->e->arg) {
+	case 0: return &k->pty_max;
+	case 1: return &k->pty_reserve;
+	case 2: return &k->pty_count;
+	case 3: return &k->ldisc_autoload;
+	default: return &k->legacy_tiocsti;
+	}
+}
+
+static int show_tty_knob(struct pnode *n, struct strbuf *b)
+{
+	strbuf_printf(b, "%d\n", atomic_load(tty_knob(n)));
+	return 0;
+}
+
+static ssize_t write_tty_knob(struct pnode *n, char *s, size_t len)
+{
+	long v;
+
+	if (!cred_has_cap(current->cred, 21))
+		return -EPERM;
+	if (parse_int(s, 0, n->e->arg < 2 ? (n->e->arg ? 1 << 20 : INT_MAX) : 1, &v))
+		return -EINVAL;
+	atomic_store(tty_knob(n), (int)v);
+	return len;
+}
+
+#define P_TTY(n, m, a, ...) P_FILE(n, m, show_tty_knob, .arg = a, ##__VA_ARGS__)
+static const struct pentry pty_table[] = {
+	P_TTY("max", 0644, 0, .write = write_tty_knob),
+	P_TTY("nr", 0444, 2),
+	P_TTY("reserve", 0644, 1, .write = write_tty_knob),
+	{ 0 },
+};
+static const struct pentry dev_tty_table[] = {
+	P_TTY("ldisc_autoload", 0644, 3, .write = write_tty_knob),
+	P_TTY("legacy_tiocsti", 0644, 4, .write = write_tty_knob),
+	{ 0 },
+};
+static const struct pentry dev_table[] = { P_DIR("tty", 0555, .dir = dev_tty_table), { 0 } };
 static const struct pentry yama_table[] = { P_FILE("ptrace_scope", 0644, show_ptrace_scope, .write = write_ptrace_scope), { 0 } };
 static const struct pentry seccomp_table[] = {
 	V("actions_avail", "kill_process kill_thread trap errno user_notif trace log allow"),
@@ -247,6 +292,7 @@ static const struct pentry kernel_table[] = {
 	V("perf_event_paranoid", "3"),
 	P_FILE("pid_max", 0644, show_pid_max, .write = write_pid_max),
 	V("printk", "4\t4\t1\t7"),
+	P_DIR("pty", 0555, .dir = pty_table),
 	P_DIR("random", 0555, .dir = random_table),
 	V("randomize_va_space", "2"),
 	V("sched_autogroup_enabled", "1"),
@@ -380,6 +426,7 @@ static const struct pentry user_table[] = {
 	V("max_pid_namespaces", "32768"), V("max_user_namespaces", "0"), V("max_uts_namespaces", "32768"), { 0 },
 };
 const struct pentry proc_sys_table[] = {
+	P_DIR("dev", 0555, .dir = dev_table),
 	P_DIR("fs", 0555, .dir = fs_table),
 	P_DIR("kernel", 0555, .dir = kernel_table),
 	P_DIR("net", 0555, .dir = net_table),
