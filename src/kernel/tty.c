@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 const struct termios2 tty_default_termios = {
 	.c_iflag = ICRNL | IXON,
@@ -733,9 +734,22 @@ static int dev_tty_open(struct inode *inode, struct file *f)
 	return r;
 }
 
+/* May anybody push input back (TIOCSTI)? As on the host; always before there was a switch. */
+static int host_tiocsti(void)
+{
+	char b[4] = "1";
+	int fd = open("/proc/sys/dev/tty/legacy_tiocsti", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!read(fd, b, sizeof(b) - 1);
+		close(fd);
+	}
+	return b[0] == '1';
+}
+
 void tty_init(struct kernel *k)
 {
-	atomic_store(&k->legacy_tiocsti, 1);
+	atomic_store(&k->legacy_tiocsti, host_tiocsti());
 	atomic_store(&k->ldisc_autoload, 1);
 	atomic_store(&k->pty_max, 4096);
 	atomic_store(&k->pty_reserve, 1024);

@@ -312,3 +312,120 @@ TEST(locked_settings)
 	CHECK((tio.c_lflag & (ECHO | ICANON)) == ECHO && tio.c_cc[VINTR] == 3 && tio.c_cc[VQUIT] == 8);
 	CHECK_ERRNO(ioctl(s, TIOCSLCKTRMIOS, 8), EFAULT);
 }
+
+TEST(leader_exit_is_no_hangup)
+{
+	char name[64], b[32];
+	int m = open_master(name, sizeof name), p[2], q[2];
+	CHECK(!pipe(p) && !pipe(q));
+	pid_t k = fork();
+	if (!k) {
+		int s = lead(name);
+		if (!fork()) {
+			char c;
+			signal(SIGHUP, note);
+			signal(SIGCONT, note);
+			CHECK(write(p[1], "r", 1) == 1);
+			wait_for(SIGHUP);
+			CHECK(read(q[0], &c, 1) == 1); /* until the leader was waited for */
+			CHECK(!got[SIGCONT]);
+			CHECK(write(s, "still", 5) == 5);
+			CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+			CHECK_ERRNO(tcgetpgrp(s), ENOTTY);
+			CHECK(write(p[1], "d", 1) == 1);
+			_exit(0);
+		}
+		CHECK(read(p[0], b, 1) == 1);
+		_exit(0);
+	}
+	CHECK(waitpid(k, NULL, 0) == k);
+	CHECK(write(q[1], "g", 1) == 1);
+	CHECK(read(p[0], b, 1) == 1 && b[0] == 'd');
+	CHECK(read(m, b, sizeof b) == 5);
+	int n = 0;
+	CHECK_ERRNO(ioctl(m, TIOCGSID, &n), ENOTTY);
+}
+
+TEST(foreground_hears_when_leader_ends)
+{
+	char name[64], c;
+	int m = open_master(name, sizeof name), p[2], q[2];
+	CHECK(!pipe(p) && !pipe(q));
+	pid_t k = fork();
+	if (!k) {
+		close(m);
+		int s = lead(name);
+		signal(SIGHUP, note);
+		pid_t f = fork();
+		if (!f) {
+			setpgid(0, 0);
+			signal(SIGHUP, note);
+			signal(SIGCONT, note);
+			CHECK(write(p[1], "r", 1) == 1);
+			CHECK(read(q[0], &c, 1) == 1);
+			CHECK(!got[SIGHUP]); /* the leader has had its own, and lives */
+			CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+			CHECK(write(p[1], "n", 1) == 1);
+			wait_for(SIGHUP);
+			wait_for(SIGCONT);
+			CHECK(write(p[1], "h", 1) == 1);
+			_exit(0);
+		}
+		setpgid(f, f);
+		signal(SIGTTOU, SIG_IGN);
+		CHECK(!tcsetpgrp(s, f));
+		CHECK(write(p[1], "l", 1) == 1);
+		wait_for(SIGHUP);
+		CHECK(write(q[1], "x", 1) == 1);
+		msleep(50);
+		CHECK(read(q[0], &c, 1) == 1 && c == 'e');
+		_exit(0);
+	}
+	CHECK(read(p[0], &c, 1) == 1 && read(p[0], &c, 1) == 1);
+	close(m);
+	CHECK(read(p[0], &c, 1) == 1 && c == 'n');
+	CHECK(write(q[1], "e", 1) == 1);
+	CHECK(read(p[0], &c, 1) == 1 && c == 'h');
+	CHECK(waitpid(k, NULL, 0) == k);
+}
+
+TEST(foreground_of_any_process)
+{
+	char name[64];
+	int m = open_master(name, sizeof name);
+	CHECK_EQ(CHILD_STATUS({
+		int s = lead(name);
+		pid_t k = fork();
+		if (!k)
+			for (;;)
+				pause();
+		CHECK(!tcsetpgrp(s, k)); /* in the leader's own group */
+		CHECK_EQ(tcgetpgrp(s), k);
+		CHECK_EQ(tcgetpgrp(m), k);
+		signal(SIGTTOU, SIG_IGN);
+		CHECK(!tcsetpgrp(s, getpid()));
+		kill(k, SIGKILL);
+		waitpid(k, NULL, 0);
+		CHECK_ERRNO(tcsetpgrp(s, k), ESRCH);
+		/* A group that is gone stays the foreground. */
+		k = fork();
+		if (!k)
+			for (;;)
+				pause();
+		CHECK(!setpgid(k, k) && !tcsetpgrp(s, k));
+		kill(k, SIGKILL);
+		waitpid(k, NULL, 0);
+		CHECK_EQ(tcgetpgrp(s), k);
+	}), 0);
+	/* By the master a leader gets the slave. */
+	CHECK_EQ(CHILD_STATUS({
+		m = open_master(name, sizeof name);
+		CHECK(setsid() > 0);
+		CHECK(!ioctl(m, TIOCSCTTY, 0));
+		CHECK_EQ(tcgetpgrp(m), getpid());
+		int t = open("/dev/tty", O_RDWR);
+		CHECK(t >= 0 && !fcntl(t, F_SETFL, O_RDWR | O_ASYNC));
+		CHECK_EQ(fcntl(t, F_GETOWN), -getpid()); /* the foreground group */
+		CHECK_ERRNO(setpgid(-1, 0), EINVAL);
+	}), 0);
+}
