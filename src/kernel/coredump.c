@@ -303,6 +303,13 @@ static bool dump_to_file(struct task *t, struct core *c, const char *name, const
 	return ok;
 }
 
+void task_die(struct task *t, int sig, const siginfo_k *info)
+{
+	if (task_core_dump(t, sig, info))
+		sig |= 0x80;
+	task_group_exit(t, sig);
+}
+
 bool task_core_dump(struct task *t, int sig, const siginfo_k *info)
 {
 	struct core c = { .t = t, .limit = task_rlimit(t, RLIMIT_CORE) };

@@ -2,7 +2,7 @@
 /* ptrace_user.c: ptrace(2), the tracer's side of registers: Linux's struct user word by word, register sets, what a system call stop says. */
 #include "kernel/internal.h"
 #include "kernel/ptrace.h"
-#include "kernel/seccomp.h"
+#include "kernel/user_dispatch.h"
 #include "mm/uaccess.h"
 #include <asm/prctl.h>
 #include <elf.h>
@@ -14,6 +14,8 @@
 #define PTRACE_SET_SYSCALL_INFO 0x4212
 #endif
 #define PTRACE_ARCH_PRCTL_K 30
+#define PTRACE_SET_SUD_CONFIG 0x4210 /* syscall user dispatch */
+#define PTRACE_GET_SUD_CONFIG 0x4211
 #define DEBUGREG offsetof(struct user, u_debugreg)
 #define USER_AREA 928 /* Linux's struct user has two fields behind them */
 #define DR6_RESERVED 0xffff0ff0ULL
@@ -264,6 +266,9 @@ long ptrace_user_request(struct task *t, struct task *o, long request, uint64_t 
 		return get_syscall_info(t, o, addr, data);
 	case PTRACE_SET_SYSCALL_INFO:
 		return set_syscall_info(t, o, addr, data);
+	case PTRACE_SET_SUD_CONFIG:
+	case PTRACE_GET_SUD_CONFIG:
+		return user_dispatch_ptrace(t, o, request == PTRACE_SET_SUD_CONFIG, addr, data);
 	}
 	return -EIO;
 }

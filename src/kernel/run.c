@@ -9,6 +9,7 @@
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
 #include "kernel/time_ns.h"
+#include "kernel/user_dispatch.h"
 #include "kernel/trace.h"
 
 /* Once a task and number: programs probe in loops. */
@@ -160,11 +161,13 @@ static const struct run_state *app(struct task *t)
 			t->syscall_nr = nr;
 			t->blocked_notice = false;
 			memcpy(&t->args, ev->args, sizeof(t->args));
-			if (unlikely(READ_ONCE(t->seccomp_mode) | READ_ONCE(t->trace_calls) | traced)) {
+			if (unlikely(READ_ONCE(t->seccomp_mode) | READ_ONCE(t->trace_calls) | traced | t->dispatched)) {
 				if (ev->inlined)
 					all_args(t);
 				if (traced)
 					trace_call(t, TRACE_CALL_ENTER, nr, 0);
+				if (t->dispatched && !user_dispatch_check(t, nr, &r))
+					goto made; /* a signal, which tracers and filters see nothing of */
 				if (t->trace_calls)
 					return &run_syscall_enter;
 				if (t->seccomp_mode && !seccomp_check(t, nr, &r))

@@ -184,12 +184,9 @@ static void trap_info(struct task *t, siginfo_k *info, const struct seccomp_data
 static void kill_process(struct task *t, const struct seccomp_data *d, int reason)
 {
 	siginfo_k info;
-	int sig = SIGSYS;
 
 	trap_info(t, &info, d, reason);
-	if (task_core_dump(t, sig, &info))
-		sig |= 0x80;
-	task_group_exit(t, sig);
+	task_die(t, SIGSYS, &info);
 }
 
 static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)

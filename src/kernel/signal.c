@@ -21,6 +21,7 @@
 #include "kernel/signal.h"
 #include "kernel/task.h"
 #include "kernel/timer.h"
+#include "kernel/user_dispatch.h"
 #include "mm/uaccess.h"
 #include <linux/capability.h>
 #include <sched.h>
@@ -133,7 +134,7 @@ static void masks_ask(struct task *t, int sig, bool group)
 			task_mask_asks_locked(p);
 }
 
-bool task_lends(const struct task *t) { return !t->seccomp_mode && !t->tracer && !t->kernel->calls_traced; }
+bool task_lends(const struct task *t) { return !t->seccomp_mode && !t->tracer && !t->dispatched && !t->kernel->calls_traced; }
 
 void task_lend_mask(struct task *t)
 {
@@ -866,7 +867,7 @@ void task_lend_actions(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 
-	if (t->actions_lent || t->kernel->calls_traced || t->tracer || t->seccomp_mode || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
+	if (t->actions_lent || !task_lends(t) || tg->ntasks != 1 || refcount_read(&tg->sighand->ref) != 1)
 		return;
 	t->actions_lent = true;
 	pl_actions_lend(t->thread, (const struct pl_action *)&tg->sighand->action[1]);
@@ -971,6 +972,7 @@ void task_exec_signals(struct task *t)
 	t->sas_ss_sp = t->sas_ss_size = 0;
 	t->sas_ss_flags = SS_DISABLE;
 	t->restart.fn = NULL;
+	user_dispatch_clear(t);
 	memset(&t->fault, 0, sizeof(t->fault));
 }
 
@@ -1001,6 +1003,7 @@ void task_free_signals(struct task *t)
 {
 	sigpending_flush_mask(&t->pending, ~0ULL);
 	free(t->sig_scratch);
+	user_dispatch_clear(t);
 	t->sig_scratch = NULL;
 }
 

@@ -133,6 +133,7 @@ void sigpending_flush_mask(struct sigpending *p, sigset_k mask);
 
 /* coredump.c: true: a core was written. The group exits from here on. Own fiber, no locks. */
 bool task_core_dump(struct task *t, int sig, const siginfo_k *info);
+void task_die(struct task *t, int sig, const siginfo_k *info); /* of a signal that no handler and no tracer sees; with a core */
 void task_core_join(struct task *t); /* first step of an exit: wait while a sibling writes a core */
 /* sigtimedwait(2): the number, -EAGAIN at the deadline, -EINTR. */
 long task_sigtimedwait(struct task *t, sigset_k mask, siginfo_k *info, ktime_t deadline);

@@ -119,6 +119,8 @@ struct task {
 	enum stop_kind stop;		/* in an internal stop; changed only through task_set_stop() */
 	uint8_t seccomp_mode;		/* SECCOMP_MODE_*; others write it by TSYNC, the own fiber reads it without the lock; so seccomp */
 	uint8_t trace_calls;		/* it has a tracer: calls go by run_syscall_enter */
+	bool dispatched;		/* calls are looked at by user_dispatch_check(); own fiber */
+	struct user_dispatch *dispatch;	/* owned; NULL until it is asked for; own fiber */
 	struct seccomp_filter *seccomp;	/* counted: the newest */
 	int exit_code;			/* wait status for wait4 */
 	int forced_sig;			/* a fault that nothing may ignore, not even init; 0: none */

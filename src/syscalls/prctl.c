@@ -2,6 +2,7 @@
 /* prctl.c: prctl(2), arch_prctl(2), personality(2), membarrier(2). */
 #include "kernel/ptrace.h"
 #include "kernel/seccomp.h"
+#include "kernel/user_dispatch.h"
 #include "syscalls/proto.h"
 #include <asm/prctl.h>
 #include <linux/capability.h>
@@ -295,6 +296,8 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 		return ptrace_set_ptracer(t, (int64_t)a2);
 	case PR_GET_MEMORY_MERGE_:
 		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
+	case PR_SET_SYSCALL_USER_DISPATCH:
+		return user_dispatch_set(t, a2, a3, a4, a5);
 	case PR_SET_MDWE_:
 		if (a3 | a4 | a5 || (a2 & ~3ULL) || a2 == PR_MDWE_NO_INHERIT_)
 			return -EINVAL;
