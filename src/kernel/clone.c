@@ -45,6 +45,28 @@ static int check_flags(struct task *t, const struct clone_args_k *a)
 	return namespaces_check(t, f);
 }
 
+void io_context_put(struct io_context *ioc)
+{
+	if (ioc && refcount_put(&ioc->ref))
+		free(ioc);
+}
+
+/* A priority that was set is inherited, or the whole context shared. */
+static void copy_io(struct task *c, struct task *t, uint64_t flags)
+{
+	guard(mutex)(&t->lock);
+	if (!t->ioc)
+		return;
+	if (flags & CLONE_IO) {
+		refcount_get(&t->ioc->ref);
+		c->ioc = t->ioc;
+	} else if (t->ioc->ioprio >> 13) {
+		c->ioc = xzalloc(sizeof(*c->ioc));
+		refcount_init(&c->ioc->ref);
+		c->ioc->ioprio = t->ioc->ioprio;
+	}
+}
+
 /* Copies what a child inherits in its own task struct. */
 static void inherit(struct task *c, struct task *t, const struct clone_args_k *a)
 {
@@ -58,15 +80,18 @@ static void inherit(struct task *c, struct task *t, const struct clone_args_k *a
 	memcpy(c->comm, t->comm, sizeof(c->comm));
 	memcpy(c->cpu_mask, t->cpu_mask, sizeof(c->cpu_mask));
 	c->nice = t->nice;
-	c->ioprio = t->ioprio;
+	copy_io(c, t, f);
 	c->sched_policy = t->sched_policy;
 	c->sched_priority = t->sched_priority;
 	c->sched_dl = t->sched_dl;
+	c->sched_slice = t->sched_slice;
 	if (t->sched_reset_on_fork) {
-		if (c->sched_policy != 0)
+		bool special = c->sched_policy == SCHED_FIFO || c->sched_policy == SCHED_RR || c->sched_policy == SCHED_DEADLINE_K;
+		if (special)
 			c->sched_policy = c->sched_priority = 0;
 		memset(&c->sched_dl, 0, sizeof(c->sched_dl));
-		if (c->nice < 0)
+		c->sched_slice = 0;
+		if (special || c->nice < 0)
 			c->nice = 0;
 	}
 	if (f & CLONE_CHILD_CLEARTID)
@@ -178,6 +203,9 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 	tg->oom_score_adj = atomic_load(&old->oom_score_adj);
 	tg->thp_disabled = old->thp_disabled;
 	tg->io_flusher = old->io_flusher;
+	tg->memory_merge = old->memory_merge;
+	tg->membarrier_private = old->membarrier_private;
+	tg->membarrier_global = old->membarrier_global;
 	tg->login_uid = old->login_uid;
 	tg->login_session = old->login_session;
 	tg->coredump_filter = old->coredump_filter;
@@ -196,12 +224,10 @@ static int reserve(struct task *c, struct task *t, const struct clone_args_k *a)
 		return -EAGAIN;
 	if (ns->dying)
 		return -ENOMEM;
-	if (!(a->flags & CLONE_THREAD)) {
-		uint64_t lim = t->tg->limits[RLIMIT_NPROC].rlim_cur;
-		if (lim != RLIM64_INFINITY && t->cred->uid != 0 && !cred_has_cap(t->cred, CAP_SYS_RESOURCE) &&
-		    !cred_has_cap(t->cred, CAP_SYS_ADMIN) && uid_count_locked(k, t->cred->uid) >= lim)
-			return -EAGAIN;
-	}
+	uint64_t lim = t->tg->limits[RLIMIT_NPROC].rlim_cur; /* of threads too */
+	if (lim != RLIM64_INFINITY && t->cred->uid != 0 && !cred_has_cap(t->cred, CAP_SYS_RESOURCE) &&
+	    !cred_has_cap(t->cred, CAP_SYS_ADMIN) && uid_count_locked(k, t->cred->uid) >= lim)
+		return -EAGAIN;
 	int r = pid_alloc_locked(ns, a->set_tid, a->nset_tid, &c->pid);
 	if (r)
 		return r;

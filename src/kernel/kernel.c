@@ -10,6 +10,7 @@
 #include "kernel/tty.h"
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -53,6 +54,8 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	long n = o->ncpus ? (long)o->ncpus : sysconf(_SC_NPROCESSORS_ONLN);
 	k->ncpus = n < 1 ? 1 : n > 1024 ? 1024 : n;
 	k->nice = getpriority(PRIO_PROCESS, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(k->speculation); i++)
+		k->speculation[i] = prctl(PR_GET_SPECULATION_CTRL, i, 0, 0, 0);
 	if (getrandom(k->random_boot_id, sizeof(k->random_boot_id), GRND_NONBLOCK) != sizeof(k->random_boot_id))
 		k->random_boot_id[0] = ktime_mono();
 	k->root_user_ns = user_ns_create_root();
@@ -167,7 +170,6 @@ int kernel_create_process(struct kernel *k, const struct process_options *o, str
 		t->cpu_mask[cpu / 64] |= 1ULL << (cpu % 64);
 	t->timer_slack = t->timer_slack_default = 50000;
 	t->sas_ss_flags = 2; /* SS_DISABLE */
-	t->ioprio = 0;
 	t->nice = k->nice;
 	int r = first_context(k, t, o);
 	if (!r)

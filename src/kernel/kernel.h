@@ -67,6 +67,7 @@ struct kernel {
 	struct trace_sink *trace_sinks;
 	int ncpus;
 	int nice; /* of whoever started this program: the first processes have it too */
+	int speculation[3];		/* what the host says to PR_GET_SPECULATION_CTRL; -1: nothing */
 	_Atomic uint64_t aio_nr, aio_max_nr; /* events that contexts of io_setup(2) may hold; fs.aio-max-nr */
 	struct task_usage *ended;  /* usage of all threads that ended; owned; task_set.lock */
 	_Atomic uint64_t next_ns_ino, next_unique_id, total_forks, context_switches;

@@ -77,6 +77,7 @@ void task_put(struct task *t)
 	pid_put(t->pid);
 	cred_put(t->cred);
 	free(t->ptrace);
+	io_context_put(t->ioc);
 	tg_put(t->tg);
 	free(t);
 }

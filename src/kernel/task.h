@@ -88,7 +88,9 @@ struct task {
 	void *ipc_ns, *net_ns;		/* counted by their owners; ipc/ and net/ */
 	char comm[16];
 	uint64_t cpu_mask[16];		/* sched_setaffinity */
-	int nice, sched_policy, sched_priority, ioprio;
+	int nice, sched_policy, sched_priority;
+	struct io_context *ioc;		/* counted; NULL before an I/O priority was set */
+	uint64_t sched_slice;		/* asked for with sched_setattr, 0 = the usual */
 	struct { uint64_t runtime, deadline, period, flags; } sched_dl; /* of SCHED_DEADLINE */
 	ktime_t start_time;		/* ktime_mono */
 #ifdef BAILEY_KCOV
@@ -130,6 +132,9 @@ struct task {
 };
 
 #define SCHED_DEADLINE_K 6
+/* Shared by CLONE_IO. */
+struct io_context { struct refcount ref; _Atomic int ioprio; };
+void io_context_put(struct io_context *ioc); /* NULL is fine */
 struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; };
 
 enum { PR_MDWE_REFUSE_EXEC_GAIN_ = 1, PR_MDWE_NO_INHERIT_ = 2 };
@@ -164,7 +169,7 @@ struct thread_group {
 	struct task *exec_task;		/* a thread that is de-threading */
 	struct pid *ptracer;		/* PR_SET_PTRACER: counted */
 	bool ptracer_any;
-	bool thp_disabled, io_flusher;	/* prctl(2): kept, shown, inherited; own fibers */
+	bool thp_disabled, io_flusher, memory_merge; /* prctl(2): kept, shown, inherited; own fibers */
 	uint32_t login_uid, login_session; /* /proc/PID/loginuid; own fibers */
 	uint32_t coredump_filter;	/* core(5) */
 	bool restore_timer_ids;		/* timer_create(2) takes the id that is there already */

@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -141,6 +142,27 @@ static long mce_kill(struct task *t, uint64_t op, uint64_t policy, uint64_t rest
 	return 0;
 }
 
+/* What the host does about speculation, of which nothing is under the control of a guest thread. */
+static long speculation(struct task *t, uint64_t which)
+{
+	int v = t->kernel->speculation[which];
+
+	return v < 0 ? -ENODEV : v & ~PR_SPEC_PRCTL;
+}
+
+static long set_speculation(struct task *t, uint64_t which, uint64_t ctrl)
+{
+	if (which >= ARRAY_SIZE(t->kernel->speculation) || speculation(t, which) < 0)
+		return -ENODEV;
+	if (which == PR_SPEC_STORE_BYPASS)
+		return -ENXIO;
+	if (which == PR_SPEC_L1D_FLUSH)
+		return -EPERM;
+	if (ctrl == PR_SPEC_ENABLE)
+		return speculation(t, which) & PR_SPEC_ENABLE ? 0 : -EPERM;
+	return ctrl == PR_SPEC_DISABLE || ctrl == PR_SPEC_FORCE_DISABLE ? -EPERM : -ERANGE;
+}
+
 long sys_prctl(struct task *t, const struct syscall_args *a)
 {
 	uint64_t a2 = a->a[1], a3 = a->a[2], a4 = a->a[3], a5 = a->a[4];
@@ -225,10 +247,11 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 	case PR_GET_CHILD_SUBREAPER:
 		return put_user((int)t->tg->child_subreaper, a2);
 	case PR_SET_TIMERSLACK:
-		t->timer_slack = (int64_t)a2 <= 0 ? t->timer_slack_default : a2;
+		if (t->sched_policy != SCHED_FIFO && t->sched_policy != SCHED_RR && t->sched_policy != SCHED_DEADLINE_K) /* those have none */
+			t->timer_slack = a2 ?: t->timer_slack_default;
 		return 0;
 	case PR_GET_TIMERSLACK:
-		return MIN(t->timer_slack, (uint64_t)INT64_MAX);
+		return (int64_t)t->timer_slack;
 	case PR_GET_TID_ADDRESS:
 		return put_user((uint64_t)t->clear_child_tid, a2);
 	case PR_SET_VMA: /* names of anonymous maps: not kept, and said so as a kernel without CONFIG_ANON_VMA_NAME does */
@@ -284,18 +307,22 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 	case PR_SET_SECCOMP:
 		return a2 == SECCOMP_MODE_STRICT ? seccomp_set_strict(t) : a2 == SECCOMP_MODE_FILTER ? seccomp_set_filter(t, 0, a3) : -EINVAL;
 	case PR_GET_SPECULATION_CTRL:
+		return a3 | a4 | a5 ? -EINVAL : a2 < ARRAY_SIZE(t->kernel->speculation) ? speculation(t, a2) : -ENODEV;
 	case PR_SET_SPECULATION_CTRL:
-		if (a3 && (int)a->a[0] == PR_GET_SPECULATION_CTRL)
-			return -EINVAL;
-		return a4 | a5 ? -EINVAL : -ENODEV; /* what the host does about it is not asked, and not promised */
+		return a4 | a5 ? -EINVAL : set_speculation(t, a2, a3);
 	case PR_MCE_KILL: /* memory of the host that failed is never reported to a guest: kept and shown */
 		return mce_kill(t, a2, a3, a4 | a5);
 	case PR_MCE_KILL_GET:
 		return a2 | a3 | a4 | a5 ? -EINVAL : t->tg->mce_policy ? t->tg->mce_policy - 1 : PR_MCE_KILL_DEFAULT;
 	case PR_SET_PTRACER:
 		return ptrace_set_ptracer(t, (int64_t)a2);
+	case PR_SET_MEMORY_MERGE_: /* which pages the host merges is the host's matter: kept and shown */
+		if (a3 | a4 | a5)
+			return -EINVAL;
+		t->tg->memory_merge = a2;
+		return 0;
 	case PR_GET_MEMORY_MERGE_:
-		return a2 | a3 | a4 | a5 ? -EINVAL : 0;
+		return a2 | a3 | a4 | a5 ? -EINVAL : t->tg->memory_merge;
 	case PR_SET_SYSCALL_USER_DISPATCH:
 		return user_dispatch_set(t, a2, a3, a4, a5);
 	case PR_SET_MDWE_:
@@ -339,12 +366,14 @@ long sys_arch_prctl(struct task *t, const struct syscall_args *a)
 	case 0x1012: /* ARCH_SET_CPUID: no faulting here */
 		return -ENODEV;
 	case 0x1021: /* ARCH_GET_XCOMP_SUPP */
-	case 0x1022: { /* ARCH_GET_XCOMP_PERM */
+	case 0x1022: /* ARCH_GET_XCOMP_PERM */
+	case 0x1024: { /* ARCH_GET_XCOMP_GUEST_PERM */
 		uint64_t f = pl_xfeatures(t->kernel->platform);
 		return put_user(f, a->a[1]);
 	}
-	case 0x1023: /* ARCH_REQ_XCOMP_PERM: what a thread may have it has from the start */
-		return a->a[1] < 64 && (pl_xfeatures(t->kernel->platform) >> a->a[1] & 1) ? 0 : -EOPNOTSUPP;
+	case 0x1023: /* ARCH_REQ_XCOMP_PERM: what a thread may have it has from the start, and nothing needs to be asked for */
+	case 0x1025: /* ARCH_REQ_XCOMP_GUEST_PERM */
+		return a->a[1] >= 20 ? -EINVAL : -EOPNOTSUPP;
 	default:
 		return -EINVAL;
 	}

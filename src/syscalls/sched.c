@@ -12,6 +12,7 @@
 #define SCHED_BATCH_ 3
 #define SCHED_IDLE_ 5
 #define SCHED_DEADLINE_ SCHED_DEADLINE_K
+#define SCHED_EXT_ 7 /* known to Linux by its bounds even where it cannot be had */
 #define SCHED_RESET_ON_FORK_ 0x40000000
 
 static struct task *find_task(struct task *t, int pid)
@@ -26,6 +27,13 @@ static bool same_owner(struct task *t, struct task *o)
 {
 	guard(mutex)(&o->lock);
 	return t->cred->euid == o->cred->euid || t->cred->euid == o->cred->uid;
+}
+
+/* Nobody gives orders to a process that has more capabilities than he has himself. */
+static bool safe_nice(struct task *t, struct task *o)
+{
+	guard(mutex)(&o->lock);
+	return !(o->cred->permitted & ~t->cred->permitted) || ns_capable(t->cred, o->cred->user_ns, CAP_SYS_NICE);
 }
 
 long sys_sched_yield(struct task *t, const struct syscall_args *a)
@@ -59,8 +67,14 @@ long sys_sched_setaffinity(struct task *t, const struct syscall_args *a)
 	}
 	if (!same_owner(t, o) && !ns_capable(t->cred, o->cred->user_ns, CAP_SYS_NICE)) {
 		r = -EPERM;
+	} else if (!safe_nice(t, o)) {
+		r = -EPERM;
 	} else if (!any) {
 		r = -EINVAL;
+	} else if (o->sched_policy == SCHED_DEADLINE_) { /* admitted for all of them */
+		uint64_t all = o->kernel->ncpus >= 64 ? ~0ULL : (1ULL << o->kernel->ncpus) - 1;
+
+		r = (mask[0] & all) == all ? 0 : -EBUSY;
 	} else {
 		mutex_lock(&o->lock);
 		memcpy(o->cpu_mask, mask, sizeof(mask));
@@ -107,7 +121,8 @@ long sys_getcpu(struct task *t, const struct syscall_args *a)
 static bool rt_policy(int p) { return p == SCHED_FIFO_ || p == SCHED_RR_; }
 static bool fair_policy(int p) { return p == SCHED_NORMAL_ || p == SCHED_BATCH_; }
 
-struct sched_change { int policy, prio, nice; bool reset_on_fork, set_nice, keep_policy; __typeof__(((struct task *)0)->sched_dl) dl; };
+/* What is asked for; slice: how long a normal task runs in one go (sched_attr.sched_runtime of such), 0 for the usual. */
+struct sched_change { int policy, prio, nice; bool reset_on_fork, keep_policy, keep_params, clamp; uint64_t slice; __typeof__(((struct task *)0)->sched_dl) dl; };
 
 #define DL_RUNTIME_MIN 1024
 #define DL_PERIOD_MIN (100 * NSEC_PER_USEC)
@@ -156,36 +171,46 @@ static bool can_nice(struct task *t, struct task *o, int nice)
 	return nice >= nice_limit(o) || cred_has_cap(t->cred, CAP_SYS_NICE);
 }
 
+static uint64_t base_slice(struct task *o)
+{
+	unsigned n = (unsigned)MIN(o->kernel->ncpus, 8), log = 0;
+
+	while (n >>= 1)
+		log++;
+	return 700000ULL * (1 + log);
+}
+
+static uint64_t slice_of(struct task *o) { return o->sched_slice ?: base_slice(o); }
+
+static bool may_schedule(struct task *t, struct task *o, const struct sched_change *c, int policy, bool reset_on_fork)
+{
+	if (cred_has_cap(t->cred, CAP_SYS_NICE))
+		return true;
+	if (fair_policy(policy) && c->nice < o->nice && !can_nice(t, o, c->nice))
+		return false;
+	if (rt_policy(policy)) {
+		uint64_t lim = task_rlimit(o, RLIMIT_RTPRIO);
+
+		if ((policy != o->sched_policy && !lim) || (c->prio > o->sched_priority && (uint64_t)c->prio > lim))
+			return false;
+	}
+	if (policy == SCHED_DEADLINE_ || (o->sched_policy == SCHED_IDLE_ && policy != SCHED_IDLE_ && !can_nice(t, o, o->nice)))
+		return false;
+	return same_owner(t, o) && (!o->sched_reset_on_fork || reset_on_fork);
+}
+
 static long set_scheduler(struct task *t, struct task *o, struct sched_change *c)
 {
 	int policy = c->keep_policy ? o->sched_policy : c->policy;
-	bool dl = policy == SCHED_DEADLINE_;
-	if (!c->keep_policy && !rt_policy(policy) && !fair_policy(policy) && policy != SCHED_IDLE_ && !dl)
+	bool dl = policy == SCHED_DEADLINE_, reset_on_fork = c->keep_policy ? o->sched_reset_on_fork : c->reset_on_fork;
+	if (!rt_policy(policy) && !fair_policy(policy) && policy != SCHED_IDLE_ && !dl)
 		return -EINVAL;
-	if (c->prio < 0 || c->prio > 99 || rt_policy(policy) != (c->prio != 0))
+	if (c->prio < 0 || c->prio > 99 || (dl && !dl_valid(c)) || rt_policy(policy) != (c->prio != 0))
 		return -EINVAL;
-	if (dl && !dl_valid(c))
-		return -EINVAL;
-	bool priv = cred_has_cap(t->cred, CAP_SYS_NICE);
-	if (!priv) {
-		if (dl)
-			return -EPERM;
-		if (rt_policy(policy)) {
-			uint64_t lim = task_rlimit(o, RLIMIT_RTPRIO);
-			if (policy != o->sched_policy && !lim)
-				return -EPERM;
-			if (c->prio > o->sched_priority && (uint64_t)c->prio > lim)
-				return -EPERM;
-		}
-		if (c->set_nice && fair_policy(policy) && c->nice < o->nice && !can_nice(t, o, c->nice))
-			return -EPERM;
-		if (o->sched_policy == SCHED_IDLE_ && policy != SCHED_IDLE_ && !can_nice(t, o, o->nice))
-			return -EPERM;
-		if (!same_owner(t, o))
-			return -EPERM;
-		if (o->sched_reset_on_fork && !c->reset_on_fork)
-			return -EPERM;
-	}
+	if (!may_schedule(t, o, c, policy, reset_on_fork) || !safe_nice(t, o))
+		return -EPERM;
+	if (c->clamp) /* as a kernel built without utilisation clamps */
+		return -EOPNOTSUPP;
 	if (dl) { /* it must be let run everywhere */
 		uint64_t all = o->kernel->ncpus >= 64 ? ~0ULL : (1ULL << o->kernel->ncpus) - 1;
 
@@ -195,19 +220,25 @@ static long set_scheduler(struct task *t, struct task *o, struct sched_change *c
 	guard(mutex)(&o->kernel->tasks.lock);
 	if (dl && !dl_fits_locked(o, c))
 		return -EBUSY;
-	mutex_lock(&o->lock);
+	guard(mutex)(&o->lock);
+	o->sched_reset_on_fork = reset_on_fork;
+	if (c->keep_params) /* Linux takes the policy for one of the parameters */
+		return 0;
 	o->sched_policy = policy;
 	memset(&o->sched_dl, 0, sizeof(o->sched_dl));
 	if (dl) {
 		o->sched_dl = c->dl;
 		if (!o->sched_dl.period)
 			o->sched_dl.period = o->sched_dl.deadline;
+	} else if (fair_policy(policy)) {
+		o->nice = c->nice;
+		o->sched_slice = c->slice ? MAX(100 * NSEC_PER_USEC, MIN(100 * NSEC_PER_MSEC, (int64_t)MIN(c->slice, (uint64_t)INT64_MAX))) : 0;
 	}
 	o->sched_priority = c->prio;
-	o->sched_reset_on_fork = c->reset_on_fork;
-	if (c->set_nice && (fair_policy(policy) || policy == SCHED_IDLE_))
-		o->nice = c->nice;
-	mutex_unlock(&o->lock);
+	if (dl || rt_policy(policy))
+		o->timer_slack = 0;
+	else if (!o->timer_slack)
+		o->timer_slack = o->timer_slack_default;
 	return 0;
 }
 
@@ -223,7 +254,8 @@ long sys_sched_setscheduler(struct task *t, const struct syscall_args *a)
 	struct task *o = find_task(t, (int)a->a[0]);
 	if (!o)
 		return -ESRCH;
-	struct sched_change c = { .policy = policy & ~SCHED_RESET_ON_FORK_, .prio = prio, .reset_on_fork = policy & SCHED_RESET_ON_FORK_ };
+	struct sched_change c = { .policy = policy & ~SCHED_RESET_ON_FORK_, .prio = prio, .nice = o->nice, .slice = o->sched_slice,
+				  .reset_on_fork = policy & SCHED_RESET_ON_FORK_ };
 	long r = set_scheduler(t, o, &c);
 	task_put(o);
 	return r;
@@ -239,7 +271,7 @@ long sys_sched_setparam(struct task *t, const struct syscall_args *a)
 	struct task *o = find_task(t, (int)a->a[0]);
 	if (!o)
 		return -ESRCH;
-	struct sched_change c = { .prio = prio, .keep_policy = true, .reset_on_fork = o->sched_reset_on_fork };
+	struct sched_change c = { .prio = prio, .nice = o->nice, .slice = o->sched_slice, .keep_policy = true };
 	long r = set_scheduler(t, o, &c);
 	task_put(o);
 	return r;
@@ -273,7 +305,7 @@ static long prio_bound(int policy, bool max)
 {
 	if (rt_policy(policy))
 		return max ? 99 : 1;
-	return fair_policy(policy) || policy == SCHED_IDLE_ || policy == SCHED_DEADLINE_ ? 0 : -EINVAL;
+	return fair_policy(policy) || policy == SCHED_IDLE_ || policy == SCHED_DEADLINE_ || policy == SCHED_EXT_ ? 0 : -EINVAL;
 }
 long sys_sched_get_priority_max(struct task *t, const struct syscall_args *a) { (void)t; return prio_bound((int)a->a[0], true); }
 long sys_sched_get_priority_min(struct task *t, const struct syscall_args *a) { (void)t; return prio_bound((int)a->a[0], false); }
@@ -286,7 +318,8 @@ long sys_sched_rr_get_interval(struct task *t, const struct syscall_args *a)
 	if (!o)
 		return -ESRCH;
 	bool fair = fair_policy(o->sched_policy) || o->sched_policy == SCHED_IDLE_;
-	int64_t ts[2] = { 0, o->sched_policy == SCHED_RR_ ? 100 * NSEC_PER_MSEC : fair ? 4 * NSEC_PER_MSEC : 0 };
+	int64_t tick = 4 * NSEC_PER_MSEC, ns = o->sched_policy == SCHED_RR_ ? 100 * NSEC_PER_MSEC : fair ? (int64_t)slice_of(o) / tick * tick : 0;
+	int64_t ts[2] = { 0, ns };
 	task_put(o);
 	return copy_to_user(a->a[1], ts, sizeof(ts));
 }
@@ -319,22 +352,31 @@ long sys_sched_setattr(struct task *t, const struct syscall_args *a)
 		goto too_big;
 	if (r)
 		return r;
-	if ((int)at.policy < 0 || (at.flags & ~(uint64_t)SCHED_FLAG_ALL_))
+	if ((int)at.policy < 0)
 		return -EINVAL;
-	if (at.flags & (SCHED_FLAG_UTIL_MIN | SCHED_FLAG_UTIL_MAX)) /* as a kernel built without clamps, which comes to that last */
-		return size < sizeof(at) || at.policy > SCHED_DEADLINE_ || (rt_policy((int)at.policy) != (at.priority != 0)) ? -EINVAL : -EOPNOTSUPP;
+	bool clamp = at.flags & (SCHED_FLAG_UTIL_MIN | SCHED_FLAG_UTIL_MAX);
+	if (clamp && size < sizeof(at))
+		return -EINVAL;
 	struct task *o = find_task(t, (int)a->a[0]);
 	if (!o)
 		return -ESRCH;
+	if (at.flags & ~(uint64_t)SCHED_FLAG_ALL_) {
+		task_put(o);
+		return -EINVAL;
+	}
 	struct sched_change c = {
-		.policy = at.policy, .prio = at.priority, .nice = MAX(-20, MIN(19, at.nice)), .set_nice = true,
+		.policy = at.policy, .prio = (int)MIN(at.priority, 100), .nice = MAX(-20, MIN(19, at.nice)), .slice = at.runtime, .clamp = clamp,
 		.reset_on_fork = at.flags & SCHED_FLAG_RESET_ON_FORK, .keep_policy = at.flags & SCHED_FLAG_KEEP_POLICY,
 		.dl = { at.runtime, at.deadline, at.period, at.flags & SCHED_FLAG_DL },
 	};
 	if (at.flags & SCHED_FLAG_KEEP_PARAMS) {
-		c.prio = o->sched_priority;
-		c.dl = o->sched_dl;
-		c.set_nice = false;
+		c.keep_params = true;
+		if (o->sched_policy == SCHED_DEADLINE_)
+			c.dl = o->sched_dl;
+		else if (rt_policy(o->sched_policy))
+			c.prio = o->sched_priority;
+		else
+			c.nice = o->nice;
 	}
 	long ret = set_scheduler(t, o, &c);
 	task_put(o);
@@ -357,12 +399,10 @@ long sys_sched_getattr(struct task *t, const struct syscall_args *a)
 		.size = MIN(usize, (uint32_t)sizeof(at)), .policy = o->sched_policy, .priority = o->sched_priority,
 		.flags = (o->sched_reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0) | o->sched_dl.flags,
 		.nice = rt_policy(o->sched_policy) || o->sched_policy == SCHED_DEADLINE_ ? 0 : o->nice,
-		.runtime = o->sched_dl.runtime, .deadline = o->sched_dl.deadline, .period = o->sched_dl.period,
+		.runtime = o->sched_policy == SCHED_DEADLINE_ ? o->sched_dl.runtime : rt_policy(o->sched_policy) ? 0 : slice_of(o), .deadline = o->sched_dl.deadline, .period = o->sched_dl.period,
 	};
 	task_put(o);
-	if (at.size < sizeof(at))
-		at.size = 48;
-	return copy_to_user(a->a[1], &at, at.size);
+	return copy_to_user(a->a[1], &at, at.size) || (usize > sizeof(at) && clear_user(a->a[1] + sizeof(at), usize - sizeof(at))) ? -EFAULT : 0;
 }
 
 /* ---- niceness ---- */
@@ -428,6 +468,8 @@ static long set_one(struct task *t, struct task *o, long acc, int nice)
 		return -EPERM;
 	if (nice < o->nice && !can_nice(t, o, nice))
 		return -EACCES;
+	if (!safe_nice(t, o))
+		return -EPERM;
 	o->nice = nice;
 	return acc == -ESRCH ? 0 : acc;
 }
@@ -445,28 +487,61 @@ long sys_setpriority(struct task *t, const struct syscall_args *a)
 
 /* ---- I/O priority: kept, and nothing more ---- */
 
-#define IOPRIO_CLASS(p) ((p) >> 13)
+#define IOPRIO_VALUE(class, level) ((class) << 13 | (level))
+#define IOPRIO_CLASS(p) ((p) >> 13 & 7)
+/* What counts for a task that has set none follows from its niceness, once it has an I/O context. */
+static int ioprio_effective(struct task *o)
+{
+	guard(mutex)(&o->lock);
+	int p = o->ioc ? o->ioc->ioprio : 0, policy = o->sched_policy;
+
+	if (!o->ioc || IOPRIO_CLASS(p))
+		return p;
+	return IOPRIO_VALUE(policy == SCHED_IDLE_ ? 3 : rt_policy(policy) || policy == SCHED_DEADLINE_ ? 1 : 2, (o->nice + 20) / 5);
+}
+static long ioprio_get_raw(struct task *t, struct task *o, long acc, int arg)
+{
+	(void)t;
+	(void)acc;
+	(void)arg;
+	guard(mutex)(&o->lock);
+	return o->ioc ? o->ioc->ioprio : 0;
+}
 static long ioprio_get_one(struct task *t, struct task *o, long acc, int arg)
 {
 	(void)t;
 	(void)arg;
-	int p = o->ioprio ? o->ioprio : (2 << 13) | ((o->nice + 20) / 5);
+	int p = ioprio_effective(o);
 	return acc < 0 ? p : MIN(acc, (long)p);
 }
 static long ioprio_set_one(struct task *t, struct task *o, long acc, int prio)
 {
-	if (!same_owner(t, o) && !cred_has_cap(t->cred, CAP_SYS_NICE))
+	if (acc != -ESRCH && acc)
+		return acc; /* the first error ends it */
+	mutex_lock(&o->lock);
+	bool own = o->cred->uid == t->cred->euid || o->cred->uid == t->cred->uid;
+	mutex_unlock(&o->lock);
+	if ((!own && !cred_has_cap(t->cred, CAP_SYS_NICE)) || !safe_nice(t, o))
 		return -EPERM;
-	o->ioprio = prio;
-	return acc == -ESRCH ? 0 : acc;
+	guard(mutex)(&o->lock);
+	if (!o->ioc) {
+		o->ioc = xzalloc(sizeof(*o->ioc));
+		refcount_init(&o->ioc->ref);
+	}
+	o->ioc->ioprio = prio;
+	return 0;
 }
-long sys_ioprio_get(struct task *t, const struct syscall_args *a) { return for_priority(t, (int)a->a[0] - 1, (int)a->a[1], ioprio_get_one, 0); }
+long sys_ioprio_get(struct task *t, const struct syscall_args *a)
+{
+	int which = (int)a->a[0] - 1;
+	return for_priority(t, which, (int)a->a[1], which == PRIO_PROCESS ? ioprio_get_raw : ioprio_get_one, 0);
+}
 long sys_ioprio_set(struct task *t, const struct syscall_args *a)
 {
-	int prio = (int)a->a[2], class = IOPRIO_CLASS(prio);
+	int prio = (int)a->a[2] & 0xffff, class = IOPRIO_CLASS(prio);
 	if (class == 1 && !cred_has_cap(t->cred, CAP_SYS_ADMIN) && !cred_has_cap(t->cred, CAP_SYS_NICE))
 		return -EPERM;
-	if (class < 0 || class > 3 || (class == 0 && prio))
+	if (class > 3 || (class == 0 && (prio & 7)))
 		return -EINVAL;
 	return for_priority(t, (int)a->a[0] - 1, (int)a->a[1], ioprio_set_one, prio);
 }

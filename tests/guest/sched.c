@@ -270,4 +270,103 @@ TEST(numa_policy)
 	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, &m, 0), EINVAL);
 	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 5), EINVAL);
 	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 2), EFAULT);
+TEST(normal_classes)
+{
+	struct sched_param p = { 0 };
+	struct attr a = { .size = 48, .policy = SCHED_IDLE, .nice = 7 }, b;
+	CHECK(!setpriority(PRIO_PROCESS, 0, 3));
+	CHECK(!set(&a)); /* a niceness is of SCHED_OTHER and SCHED_BATCH */
+	CHECK(!get(&b, 48) && b.policy == SCHED_IDLE && b.nice == 3);
+	CHECK_EQ(syscall(SYS_sched_get_priority_max, 6), 0);
+	CHECK_ERRNO(syscall(SYS_sched_get_priority_max, 8), EINVAL);
+	a.flags = 0x10; /* keep the parameters: the policy is one of them */
+	a.policy = SCHED_BATCH;
+	CHECK(!set(&a) && sched_getscheduler(0) == SCHED_IDLE);
+	a.flags = 0x18; /* keep both */
+	a.policy = 77;
+	CHECK(!set(&a) && sched_getscheduler(0) == SCHED_IDLE);
+	CHECK(!sched_setscheduler(0, SCHED_BATCH | 0x40000000, &p)); /* reset on fork: of real time classes and negative niceness */
+	CHECK_EQ(CHILD_STATUS({ CHECK(sched_getscheduler(0) == SCHED_BATCH && getpriority(PRIO_PROCESS, 0) == 3); }), 0);
+	a.flags = 8; /* keep the policy, and this too */
+	CHECK(!set(&a) && sched_getscheduler(0) == (SCHED_BATCH | 0x40000000));
+	a.flags = 0x20;
+	a.policy = 0;
+	CHECK_ERRNO(set(&a), EINVAL); /* clamps need the longer form */
+	char big[4200];
+	memset(big, 1, sizeof(big));
+	CHECK(!syscall(SYS_sched_getattr, 0, big, 52, 0) && *(int *)big == 52 && big[52] == 1);
+	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, big, 4097, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, big, 47, 0), EINVAL);
+}
+
+TEST(slices)
+{
+	struct attr a = { .size = 48 }, b, c;
+	CHECK(!get(&b, 48));
+	if (!b.runtime)
+		SKIP("before Linux 6.12");
+	a.runtime = 20000000;
+	CHECK(!set(&a) && !get(&c, 48) && c.runtime == 20000000);
+	CHECK_EQ(CHILD_STATUS({ CHECK(!get(&c, 48) && c.runtime == 20000000); }), 0);
+	a.runtime = 1;
+	CHECK(!set(&a) && !get(&c, 48) && c.runtime == 100000);
+	a.runtime = ~0ULL;
+	CHECK(!set(&a) && !get(&c, 48) && c.runtime == 100000000);
+	a.runtime = 0;
+	CHECK(!set(&a) && !get(&c, 48) && c.runtime == b.runtime);
+}
+
+TEST(timer_slack)
+{
+	struct sched_param p = { 1 };
+	CHECK(!prctl(PR_SET_TIMERSLACK, 1234));
+	if (sched_setscheduler(0, SCHED_FIFO, &p))
+		SKIP("no right to");
+	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 0);
+	CHECK(!prctl(PR_SET_TIMERSLACK, 77) && !prctl(PR_GET_TIMERSLACK));
+	p.sched_priority = 0;
+	CHECK(!sched_setscheduler(0, SCHED_OTHER, &p));
+	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 50000);
+}
+
+static long ioprio_get(int which, int who) { return syscall(SYS_ioprio_get, which, who); }
+static long ioprio_set(int which, int who, int v) { return syscall(SYS_ioprio_set, which, who, v); }
+static int io_child(void *arg)
+{
+	return ioprio_set(1, 0, *(int *)arg) ? 1 : 0;
+}
+static void io_priority(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	int v = 3 << 13 | 1, st;
+	CHECK(setsid() > 0);
+	CHECK(!setpriority(PRIO_PROCESS, 0, 5));
+	CHECK(!ioprio_set(1, 0, 0) && ioprio_get(1, 0) == 0);	/* one thread: as it was set */
+	CHECK_EQ(ioprio_get(2, 0), 2 << 13 | 5);			/* a group: as it counts */
+	CHECK_ERRNO(ioprio_set(1, 0, 1), EINVAL);
+	CHECK_ERRNO(ioprio_set(1, 0, 4 << 13), EINVAL);
+	CHECK(!ioprio_set(1, 0, 1 << 16 | 2 << 13 | 1 << 3 | 2) && ioprio_get(1, 0) == (2 << 13 | 1 << 3 | 2));
+	CHECK_EQ(CHILD_STATUS({ CHECK(ioprio_get(1, 0) == (2 << 13 | 1 << 3 | 2) && !ioprio_set(1, 0, 3 << 13)); }), 0);
+	CHECK_EQ(ioprio_get(1, 0), 2 << 13 | 1 << 3 | 2);
+	pid_t c = clone(io_child, stack + sizeof(stack), CLONE_IO | SIGCHLD, &v); /* one context for both */
+	CHECK(c > 0 && waitpid(c, &st, 0) == c && !st);
+	CHECK_EQ(ioprio_get(1, 0), v);
+	CHECK_ERRNO(ioprio_get(0, 0), EINVAL);
+	CHECK_ERRNO(ioprio_get(1, 99999999), ESRCH);
+}
+TEST(io_priorities)
+{
+	CHECK_EQ(CHILD_STATUS({ io_priority(); }), 0);
+}
+
+TEST(threads_count_for_nproc)
+{
+	if (geteuid())
+		SKIP("no right to");
+	CHECK_EQ(CHILD_STATUS({
+		struct rlimit l = { 1, 1 };
+		CHECK(!setrlimit(RLIMIT_NPROC, &l) && !setresgid(54321, 54321, 54321) && !setresuid(54321, 54321, 54321));
+		CHECK_ERRNO(fork(), EAGAIN);
+		CHECK_ERRNO(syscall(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0), EAGAIN);
+	}), 0);
 }
