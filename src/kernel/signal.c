@@ -331,6 +331,15 @@ static void complete_signal(struct task *t, int sig, bool group)
 
 /* ---- sending ---- */
 
+bool siginfo_known(int sig, int code)
+{
+	static const uint8_t codes[NSIG_K + 1] = { [SIGILL] = 11, [SIGFPE] = 15, [SIGSEGV] = 10, [SIGBUS] = 5, [SIGTRAP] = 6, [SIGCHLD] = 6, [SIGIO] = 6, [SIGSYS] = 2 };
+
+	if (code == SI_KERNEL || code == SI_ASYNCNL)
+		return true;
+	return code > 0 ? code <= (sig > 0 && sig <= NSIG_K && codes[sig] ? codes[sig] : 6) : code >= -7 /* SI_DETHREAD */;
+}
+
 static bool info_from_user(const siginfo_k *i)
 {
 	return i->si_code <= 0;
@@ -531,7 +540,7 @@ int signal_permission(struct task *from, struct task *to, int signo)
 	return same_session_locked(from, to) ? 0 : -EPERM;
 }
 
-/* check_kill_permission, then the sending; task_set.lock held. info is the sender's view: its pid and uid are put into the receiver's. */
+/* check_kill_permission, then the sending; task_set.lock held. */
 static long send_checked_locked(struct task *from, struct task *to, const siginfo_k *info, bool group)
 {
 	int sig = info->si_signo, err;
@@ -542,7 +551,7 @@ static long send_checked_locked(struct task *from, struct task *to, const siginf
 	err = signal_permission_locked(from, to, sig);
 	if (err || !sig)
 		return err;
-	if (info->si_code == SI_USER || info->si_code == SI_TKILL_K) {
+	if (info->pad0 == SIGINFO_SENDER) {
 		siginfo_user(&local, sig, info->si_code, from, to);
 		info = &local;
 	}

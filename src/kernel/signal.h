@@ -27,6 +27,10 @@ typedef struct siginfo_k {
 } siginfo_k;
 _Static_assert(sizeof(siginfo_k) == 128, "siginfo_t");
 
+/* Does Linux know what the info of such a signal looks like? */
+bool siginfo_known(int sig, int code);
+enum { SIGINFO_SENDER = 1 };	/* in pad0, of kill_thread and kill_something: who sends it is filled in, as each receiver sees him */
+
 struct sigaction_k { uint64_t handler, flags, restorer; sigset_k mask; }; /* the kernel's struct sigaction, x86-64 */
 struct signal_handlers {
 	struct refcount ref;

@@ -34,18 +34,18 @@ static void convert(struct signalfd_siginfo *s, const siginfo_k *i)
 		s->ssi_overrun = i->timer.overrun;
 		s->ssi_ptr = i->timer.value;
 		s->ssi_int = (int)i->timer.value;
-	} else if (i->si_code <= 0) {
+	} else if (i->si_code <= 0 && i->si_code != SI_SIGIO) {
 		s->ssi_pid = i->rt.pid;
 		s->ssi_uid = i->rt.uid;
-		if (i->si_code != SI_USER && i->si_code != SI_TKILL) {
+		if (i->si_code != SI_USER) {
 			s->ssi_ptr = i->rt.u.value;
 			s->ssi_int = (int)i->rt.u.value;
 		}
-	} else if (i->si_code == SI_KERNEL) {
+	} else if (i->si_code == SI_KERNEL || !siginfo_known(i->si_signo, i->si_code)) {
 		s->ssi_pid = i->rt.pid;
 		s->ssi_uid = i->rt.uid;
 	} else {
-		switch (i->si_signo) {
+		switch (i->si_code == SI_SIGIO ? SIGIO : i->si_signo) {
 		case SIGCHLD:
 			s->ssi_pid = i->chld.pid;
 			s->ssi_uid = i->chld.uid;
@@ -59,7 +59,8 @@ static void convert(struct signalfd_siginfo *s, const siginfo_k *i)
 		case SIGBUS:
 		case SIGTRAP:
 			s->ssi_addr = i->fault.addr;
-			s->ssi_addr_lsb = i->fault.addr_lsb;
+			if (i->si_signo == SIGBUS && i->si_code >= BUS_MCEERR_AR)
+				s->ssi_addr_lsb = i->fault.addr_lsb;
 			break;
 		case SIGSYS:
 			s->ssi_call_addr = i->sys.call_addr;

@@ -61,7 +61,7 @@ static ssize_t sock_read(struct file *f, struct iov_iter *to, int64_t *pos)
 {
 	struct socket *s = f->private;
 	struct kmsg m = { .iter = to, .flags = f->flags & O_NONBLOCK ? MSG_DONTWAIT : 0 };
-	if (!to->count && s->type == SOCK_STREAM)
+	if (!to->count)
 		return 0;
 	return s->ops->recvmsg(s, &m);
 }
@@ -108,6 +108,7 @@ static void sock_async_fire(struct ktimer *t)
 {
 	struct sock_async *a = container_of(t, struct sock_async, timer);
 	unsigned keys = atomic_exchange(&a->keys, 0);
+	struct socket *s = a->file->private;
 	if (!vfs_hooks.kill_fasync)
 		return;
 	if (keys & EPOLLPRI)
@@ -116,7 +117,7 @@ static void sock_async_fire(struct ktimer *t)
 		vfs_hooks.kill_fasync(a->file, POLL_HUP);
 	else if (keys & (EPOLLIN | EPOLLRDHUP))
 		vfs_hooks.kill_fasync(a->file, POLL_IN);
-	if (keys & EPOLLOUT)
+	if (keys & EPOLLOUT && (s->family != AF_UNIX || atomic_exchange(&s->nospace, false)))
 		vfs_hooks.kill_fasync(a->file, POLL_OUT);
 }
 

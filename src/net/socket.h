@@ -52,6 +52,7 @@ struct socket {
 	ktime_t rcvtimeo, sndtimeo; /* ns; KTIME_MAX: none */
 	bool passcred; /* netlink; unix has its own */
 	struct { int keepalive, broadcast, reuseaddr, reuseport, dontroute, oobinline, priority, rcvlowat; struct linger linger; } opt; /* socket_keep_option */
+	_Atomic bool nospace; /* AF_UNIX: a sender found it full, so that room is worth a SIGIO */
 	struct sock_async *async; /* owned; O_ASYNC: inode.lock of the file */
 };
 struct socket_family {

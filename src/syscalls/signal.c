@@ -122,10 +122,9 @@ long sys_rt_sigtimedwait(struct task *t, const struct syscall_args *a)
 	return ret;
 }
 
-/* The sender's own view of a plain kill: send fills in who it is for each receiver. */
 static siginfo_k kill_info(int sig, int code)
 {
-	return (siginfo_k){ .si_signo = sig, .si_code = code };
+	return (siginfo_k){ .si_signo = sig, .si_code = code, .pad0 = SIGINFO_SENDER };
 }
 
 long sys_kill(struct task *t, const struct syscall_args *a)
@@ -151,10 +150,23 @@ long sys_tgkill(struct task *t, const struct syscall_args *a)
 	return tid <= 0 || tgid <= 0 ? -EINVAL : kill_thread(t, &info, tgid, tid, false);
 }
 
-/* Nobody may pretend to be kill(), tkill() or the kernel, but towards himself. */
-static bool may_queue(struct task *t, const siginfo_k *info, int tgid)
+/* Nobody may pretend to be kill(), tkill() or the kernel, but a thread towards itself. */
+static bool may_queue(struct task *t, const siginfo_k *info, int id)
 {
-	return !(info->si_code >= 0 || info->si_code == SI_TKILL_K) || task_tgid(t, task_pid_ns(t)) == tgid;
+	return !(info->si_code >= 0 || info->si_code == SI_TKILL_K) || task_tid(t, task_pid_ns(t)) == id;
+}
+
+/* What Linux has no place for must be zero where it does not know what is in there. */
+static bool info_read(siginfo_k *info, int sig)
+{
+	info->si_signo = sig;
+	info->pad0 = 0;
+	if (siginfo_known(sig, info->si_code))
+		return true;
+	for (size_t i = 48; i < sizeof(*info); i++)
+		if (((const char *)info)[i])
+			return false;
+	return true;
 }
 
 long sys_rt_sigqueueinfo(struct task *t, const struct syscall_args *a)
@@ -164,7 +176,8 @@ long sys_rt_sigqueueinfo(struct task *t, const struct syscall_args *a)
 
 	if (get_user(info, a->a[2]))
 		return -EFAULT;
-	info.si_signo = (int)a->a[1];
+	if (!info_read(&info, (int)a->a[1]))
+		return -E2BIG;
 	if (!may_queue(t, &info, tgid))
 		return -EPERM;
 	return tgid <= 0 ? -ESRCH : kill_thread(t, &info, 0, tgid, true);
@@ -177,10 +190,11 @@ long sys_rt_tgsigqueueinfo(struct task *t, const struct syscall_args *a)
 
 	if (get_user(info, a->a[3]))
 		return -EFAULT;
-	info.si_signo = (int)a->a[2];
+	if (!info_read(&info, (int)a->a[2]))
+		return -E2BIG;
 	if (tid <= 0 || tgid <= 0)
 		return -EINVAL;
-	if (!may_queue(t, &info, tgid))
+	if (!may_queue(t, &info, tid))
 		return -EPERM;
 	return kill_thread(t, &info, tgid, tid, false);
 }

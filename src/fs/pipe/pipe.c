@@ -226,8 +226,7 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, int64_t *pos)
 		wake_readers(p, IN_KEY);
 	if (wake_writer || (unlikely(poll_usage) && ret > 0))
 		wake_writers(p, OUT_KEY);
-	if (wake_writer)
-		pipe_sigio(p, POLL_OUT);
+	pipe_sigio(p, POLL_OUT); /* of any read, as of any write */
 out:
 	return ret;
 }
@@ -321,10 +320,9 @@ static ssize_t pipe_write(struct file *f, struct iov_iter *from, int64_t *pos)
 			break;
 		}
 		mutex_unlock(&p->lock);
-		if (was_empty) {
+		if (was_empty)
 			wake_readers(p, IN_KEY);
-			pipe_sigio(p, POLL_IN);
-		}
+		pipe_sigio(p, POLL_IN);
 		slept = true;
 		int r = pipe_sleep(p, &p->wr_wait, pipe_writable);
 		mutex_lock(&p->lock);
@@ -339,11 +337,9 @@ out:;
 	bool more = slept && !pipe_full(p);
 	bool poll_usage = p->poll_usage;
 	mutex_unlock(&p->lock);
-	if ((was_empty && ret > 0) || unlikely(poll_usage)) {
+	if ((was_empty && ret > 0) || unlikely(poll_usage))
 		wake_readers(p, IN_KEY);
-		if (was_empty)
-			pipe_sigio(p, POLL_IN);
-	}
+	pipe_sigio(p, POLL_IN);
 	if (more)
 		wake_writers(p, OUT_KEY);
 	if (ret == -EPIPE && vfs_hooks.send_sigpipe)

@@ -8,6 +8,7 @@ static int wait_wmem(struct socket *s, struct kmsg *m, struct unix_sock *p, ktim
 	struct unix_sock *u = s->private;
 	if (atomic_load(&u->wmem) < (unsigned)READ_ONCE(u->sndbuf))
 		return 0;
+	atomic_store(&s->nospace, true);
 	if (m->flags & MSG_DONTWAIT)
 		return -EAGAIN;
 	if (!*deadline)

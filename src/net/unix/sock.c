@@ -248,6 +248,8 @@ static unsigned unix_poll(struct socket *s, struct file *f, struct poll_table *p
 		ev |= EPOLLHUP;
 	if (atomic_load(&u->wmem) * 4UL <= (unsigned)u->sndbuf && (u->type != SOCK_DGRAM || dgram_room_locked(u)))
 		ev |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	else if (u->type == SOCK_DGRAM)
+		atomic_store(&s->nospace, true);
 	return ev;
 }
 
