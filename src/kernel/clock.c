@@ -5,6 +5,7 @@
 #include "kernel/signal.h"
 #include "kernel/time_ns.h"
 #include "mm/uaccess.h"
+#include <linux/capability.h>
 #include <time.h>
 
 /* ---- conversions ---- */
@@ -49,8 +50,12 @@ bool clock_is_cpu(int clock)
 	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
 }
 
+bool clock_known(int clock) { return clock >= 0 && clock <= CLOCK_TAI_K && clock != 10; }
+
 int clock_usable(struct task *t, int clock, enum clock_use use)
 {
+	if (clock < 0 && (clock & 7) == CLOCKFD_K)
+		return -EOPNOTSUPP;
 	if (clock < 0) {
 		struct cpu_clock c;
 		int err = cpu_clock_get(t, clock, false, &c);
@@ -74,9 +79,10 @@ int clock_usable(struct task *t, int clock, enum clock_use use)
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_REALTIME_ALARM:
-	case CLOCK_BOOTTIME_ALARM:
 		return -EOPNOTSUPP;
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME_ALARM: /* nothing here suspends */
+		return cred_has_cap(t->cred, CAP_WAKE_ALARM) ? 0 : -EPERM;
 	}
 	return -EINVAL;
 }
@@ -166,8 +172,12 @@ ktime_t clock_to_mono(struct task *t, int clock, ktime_t v)
 
 	switch (clock) {
 	case CLOCK_REALTIME:
+	case CLOCK_REALTIME_ALARM:
 		that = ktime_real();
 		break;
+	case CLOCK_BOOTTIME_ALARM:
+		clock = CLOCK_BOOTTIME;
+		/* fall through */
 	case CLOCK_BOOTTIME:
 	case CLOCK_TAI_K:
 		that = host_clock(clock);

@@ -27,7 +27,7 @@ struct posix_timer {
 	/* signal lock */
 	struct ktimer kt;
 	struct sigqueue q;
-	bool armed;
+	bool armed, stale;	 /* stale: what is queued is of an earlier setting, and counts for nothing */
 	ktime_t expires;	 /* on ktime_mono, or CPU time */
 	ktime_t interval;
 	uint64_t overrun, overrun_last;
@@ -51,10 +51,14 @@ static uint64_t forward(struct posix_timer *p, ktime_t now)
 }
 
 /* The signal was taken, or thrown away. Signal lock held. */
-static void delivered(struct sigqueue *q)
+static bool delivered(struct sigqueue *q)
 {
 	struct posix_timer *p = container_of(q, struct posix_timer, q);
 
+	if (p->stale) {
+		p->stale = false;
+		return false;
+	}
 	if (p->armed && p->interval && !on_cpu_time(p)) {
 		uint64_t n = forward(p, ktime_mono());
 
@@ -64,6 +68,7 @@ static void delivered(struct sigqueue *q)
 	p->overrun_last = MIN(p->overrun, (uint64_t)DELAYTIMER_MAX_K);
 	p->overrun = 0;
 	q->info.timer.overrun = (int32_t)p->overrun_last;
+	return true;
 }
 
 /* task_set.lock and signal lock held. true: queued. */
@@ -86,8 +91,8 @@ static void real_timer_expired(struct ktimer *kt)
 	tg_signal_lock(tg);
 	if (p->armed && p->expires <= now) {
 		if (p->q.on) {
-			/* Set again while its signal was still queued. */
-			p->overrun++;
+			/* Set again while its signal was still queued: that one counts now. */
+			p->stale = false;
 			p->armed = p->interval;
 		} else if (!send_locked(p)) {
 			/* Ignored: nobody will take it and arm the timer again. */
@@ -128,7 +133,7 @@ ktime_t posix_cpu_timers_run(struct thread_group *tg)
 			uint64_t n = p->interval ? forward(p, now) : 1;
 
 			if (p->q.on)
-				p->overrun += n;
+				p->overrun += p->stale ? n - 1 : n, p->stale = false;
 			else if (send_locked(p))
 				p->overrun = n - 1;
 			if (!p->interval) {
@@ -347,6 +352,7 @@ long posix_timer_settime(struct task *t, int id, bool absolute, const struct iti
 	get_locked(p, now, old);
 	ktimer_cancel(&p->kt);
 	p->overrun = p->overrun_last = 0;
+	p->stale = p->q.on;
 	p->armed = set->value != 0;
 	p->interval = set->value ? set->interval : 0;
 	p->expires = when;

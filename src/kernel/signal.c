@@ -742,10 +742,14 @@ static int next_signal(sigset_k set)
 
 static int dequeue_from(struct sigpending *p, sigset_k mask, siginfo_k *info)
 {
-	int sig = next_signal(p->set & mask);
-	struct sigqueue *q, *first = NULL;
-	bool more = false;
+	struct sigqueue *q, *first;
+	bool more;
+	int sig;
 
+again:
+	sig = next_signal(p->set & mask);
+	first = NULL;
+	more = false;
 	if (!sig)
 		return 0;
 	TAILQ_FOREACH(q, &p->queue, link)
@@ -766,7 +770,8 @@ static int dequeue_from(struct sigpending *p, sigset_k mask, siginfo_k *info)
 	}
 	sigqueue_take(p, first);
 	if (first->delivered) {
-		first->delivered(first); /* it may fill in the overrun */
+		if (!first->delivered(first)) /* it may fill in the overrun */
+			goto again;
 		*info = first->info;
 	} else {
 		*info = first->info;

@@ -43,7 +43,7 @@ struct sigqueue {
 	siginfo_k info;
 	struct sigpending *on;	      /* the set that it is queued in; NULL: not queued */
 	struct sig_user *charged;     /* counts against RLIMIT_SIGPENDING of this one; NULL: preallocated (timers) */
-	void (*delivered)(struct sigqueue *q); /* preallocated: called when dequeued or flushed, signal lock held */
+	bool (*delivered)(struct sigqueue *q); /* preallocated: called when dequeued or flushed, signal lock held; false: as if it never was */
 };
 struct sigpending { sigset_k set; TAILQ_HEAD(, sigqueue) queue; };
 

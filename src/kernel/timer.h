@@ -9,6 +9,8 @@
 int clock_read(struct task *t, int clock, ktime_t *now);
 int clock_resolution(struct task *t, int clock, ktime_t *res);
 /* What Linux knows about a clock: may it be slept on, may timers be made on it? 0, -EINVAL (no such clock), -EOPNOTSUPP. */
+#define CLOCKFD_K 3 /* in the low three bits of a number below 0: a clock behind a descriptor */
+bool clock_known(int clock); /* above 0 */
 enum clock_use { CLOCK_USE_SLEEP, CLOCK_USE_TIMER };
 int clock_usable(struct task *t, int clock, enum clock_use use);
 bool clock_is_cpu(int clock);

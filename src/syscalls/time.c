@@ -47,20 +47,20 @@ long sys_clock_getres(struct task *t, const struct syscall_args *a)
 long sys_clock_settime(struct task *t, const struct syscall_args *a)
 {
 	int clock = (int)a->a[0];
-	ktime_t v;
-	int err;
+	struct timespec ts;
 
+	if (clock >= 0 && clock != CLOCK_REALTIME)
+		return -EINVAL;
+	if (get_user(ts, a->a[1]))
+		return -EFAULT;
 	if (clock < 0) {
 		struct cpu_clock c;
+		int err = cpu_clock_get(t, clock, false, &c);
 
-		err = cpu_clock_get(t, clock, false, &c);
 		cpu_clock_put(&c);
 		return err ? err : -EPERM;
 	}
-	if (clock != CLOCK_REALTIME)
-		return -EINVAL;
-	err = get_timespec(a->a[1], &v);
-	return err ? err : -EPERM;
+	return timespec_valid(&ts) ? -EPERM : -EINVAL;
 }
 
 long sys_gettimeofday(struct task *t, const struct syscall_args *a)
@@ -90,7 +90,7 @@ long sys_settimeofday(struct task *t, const struct syscall_args *a)
 		if (tz[0] > 15 * 60 || tz[0] < -15 * 60)
 			return -EINVAL;
 	}
-	return a->a[0] || a->a[1] ? -EPERM : 0;
+	return a->a[0] || a->a[1] || !cred_has_cap(t->cred, CAP_SYS_TIME) ? -EPERM : 0;
 }
 
 long sys_time(struct task *t, const struct syscall_args *a)
@@ -139,7 +139,7 @@ long sys_clock_nanosleep(struct task *t, const struct syscall_args *a)
 	ktime_t v;
 	int use = clock_usable(t, clock, CLOCK_USE_SLEEP), err;
 
-	if (use == -EOPNOTSUPP || (use && clock >= 0))
+	if (use == -EOPNOTSUPP || (use == -EINVAL && clock >= 0))
 		return use;
 	err = get_timespec(a->a[2], &v);
 	if (err || use)
@@ -174,9 +174,12 @@ long sys_adjtimex(struct task *t, const struct syscall_args *a)
 long sys_clock_adjtime(struct task *t, const struct syscall_args *a)
 {
 	int clock = (int)a->a[0];
-	ktime_t now;
+	struct timex tx;
 
 	if (clock == CLOCK_REALTIME)
 		return do_adjtimex(a->a[1]);
-	return clock_read(t, clock, &now) ? -EINVAL : -EOPNOTSUPP;
+	if (get_user(tx, a->a[1]))
+		return -EFAULT;
+	/* Of a device (dynamic clocks) there is none. */
+	return clock > 0 ? clock_known(clock) ? -EOPNOTSUPP : -EINVAL : (clock & 7) == CLOCKFD_K ? -EINVAL : -EOPNOTSUPP;
 }

@@ -50,8 +50,13 @@ long sys_timerfd_settime(struct task *t, const struct syscall_args *a)
 	struct file *f = fd_get_light(t->fdt, (int)a->a[0], &counted);
 	if (!f)
 		return -EBADF;
+	int clock = timerfd_clock(f);
+	if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) && !cred_has_cap(t->cred, CAP_WAKE_ALARM)) {
+		fd_put_light(f, counted);
+		return -EPERM;
+	}
 	if (flags & TFD_TIMER_ABSTIME) {
-		ktime_t v = timespec_to_ktime(&(struct timespec){ new.value.sec, new.value.nsec }), host = clock_to_host(t, timerfd_clock(f), v);
+		ktime_t v = timespec_to_ktime(&(struct timespec){ new.value.sec, new.value.nsec }), host = clock_to_host(t, clock, v);
 
 		if (host != v && v) { /* a point before the host's clock began is past: it is armed all the same */
 			new.value.sec = host / NSEC_PER_SEC;
