@@ -480,6 +480,58 @@ static struct futex_q *pi_first_locked(struct futex_bucket *b, const struct fute
 	return NULL;
 }
 
+/* Somebody waits there who does not mean a PI lock. Bucket lock. */
+static bool pi_misused_locked(struct futex_bucket *b, const struct futex_key *key)
+{
+	struct futex_q *q;
+
+	TAILQ_FOREACH(q, &b->queue, link)
+		if (key_eq(&q->key, key))
+			return !q->pi;
+	return false;
+}
+
+static bool pi_misused(struct futex_table *ft, const struct futex_key *key)
+{
+	struct futex_bucket *b = bucket_of(ft, key);
+
+	if (!atomic_load(&b->waiters))
+		return false;
+	guard(mutex)(&b->lock);
+	return pi_misused_locked(b, key);
+}
+
+/* Whom the thread waits for that owner names; 0: for nobody. */
+static uint64_t pi_next_owner(struct futex_table *ft, uint64_t owner)
+{
+	for (int i = 0; i < NBUCKETS; i++) {
+		struct futex_bucket *b = &ft->buckets[i];
+		struct futex_q *q;
+
+		if (!atomic_load(&b->waiters))
+			continue;
+		guard(mutex)(&b->lock);
+		TAILQ_FOREACH(q, &b->queue, link)
+			if (q->pi && q->self.id == owner)
+				return q->owner_id;
+	}
+	return 0;
+}
+
+#define PI_CHAIN_MAX 1024
+
+/* q is queued: do those that it waits for wait for it? Looked at after queueing, so that of a circle the last one sees it. */
+static bool pi_deadlock(struct futex_table *ft, const struct futex_q *q, uint64_t owner)
+{
+	int n = 0;
+
+	if (atomic_load(&ft->pi_waiters) < 2)
+		return false;
+	while (owner && owner != q->self.id && n++ < PI_CHAIN_MAX)
+		owner = pi_next_owner(ft, owner);
+	return owner != 0;
+}
+
 /* The word was given up to nobody: those who queued between the look at the queue and that try again. */
 static void pi_retry_all(struct futex_bucket *b, const struct futex_key *key)
 {
@@ -540,21 +592,23 @@ static int pi_try(struct futex_table *ft, struct futex_q *q, uaddr_t addr, bool 
 	own = *word & FUTEX_TID_MASK;
 	if (own == q->self.tid)
 		return -EDEADLK;
+	if (pi_misused(ft, &q->key))
+		return -EINVAL;
 	if (!own)
 		return pi_cmpxchg(addr, *word, q->self.tid | (*word & (FUTEX_OWNER_DIED | FUTEX_WAITERS)));
 	q->owner_id = ft->owner_id(own);
 	if (dead && (!q->owner_id || q->owner_id == dead))
 		return pi_cmpxchg(addr, *word, q->self.tid | FUTEX_OWNER_DIED | FUTEX_WAITERS);
-	if (!q->owner_id)
-		return -ESRCH;
-	if (try)
-		return -EWOULDBLOCK;
-	if (!(*word & FUTEX_WAITERS)) {
+	if (!(*word & FUTEX_WAITERS)) { /* whatever comes of it */
 		err = pi_cmpxchg(addr, *word, *word | FUTEX_WAITERS);
 		if (err)
 			return err;
 		*word |= FUTEX_WAITERS;
 	}
+	if (!q->owner_id)
+		return -ESRCH;
+	if (try)
+		return -EWOULDBLOCK;
 	*owner = own;
 	return 0;
 }
@@ -562,6 +616,7 @@ static int pi_try(struct futex_table *ft, struct futex_q *q, uaddr_t addr, bool 
 /* Queue behind the owner and wait. 0: look at q->state. */
 static int pi_wait(struct futex_table *ft, struct futex_q *q, uaddr_t addr, uint32_t word, uint32_t owner, ktime_t deadline)
 {
+	uint64_t id = q->owner_id;
 	int err;
 
 	q->state = PI_NONE;
@@ -571,12 +626,12 @@ static int pi_wait(struct futex_table *ft, struct futex_q *q, uaddr_t addr, uint
 	err = q_enqueue(ft, q, addr, word);
 	if (err) {
 		err = err == -EAGAIN ? -ECHANGED : err;
-	} else if (!ft->owner_id(owner)) {
+	} else if (!ft->owner_id(owner) || pi_deadlock(ft, q, id)) {
 		struct futex_bucket *b = q_lock(q);
 
 		if (q->queued) {
 			q_remove_locked(q);
-			err = -ECHANGED;
+			err = ft->owner_id(owner) ? -EDEADLK : -ECHANGED;
 		}
 		mutex_unlock(&b->lock);
 	} else {
@@ -639,8 +694,13 @@ long futex_unlock_pi(struct futex_table *ft, uaddr_t addr, bool private_, const 
 	struct futex_key key;
 	struct futex_bucket *b;
 	uint32_t word, old;
-	int err = get_key(addr, private_, &key);
+	int err = read_word(addr, &word);
 
+	if (err)
+		return err;
+	if ((word & FUTEX_TID_MASK) != who->tid)
+		return -EPERM;
+	err = get_key(addr, private_, &key);
 	if (err)
 		return err;
 	b = bucket_of(ft, &key);
@@ -654,6 +714,10 @@ long futex_unlock_pi(struct futex_table *ft, uaddr_t addr, bool private_, const 
 		if ((word & FUTEX_TID_MASK) != who->tid)
 			return -EPERM;
 		mutex_lock(&b->lock);
+		if (pi_misused_locked(b, &key)) {
+			mutex_unlock(&b->lock);
+			return -EINVAL;
+		}
 		top = pi_first_locked(b, &key);
 		if (top) {
 			top->state = PI_HANDOFF;

@@ -81,7 +81,7 @@ long sys_futex(struct task *t, const struct syscall_args *a)
 	ktime_t deadline = KTIME_MAX;
 	int err;
 
-	if (realtime && cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2_K)
+	if (realtime && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2_K)
 		return -ENOSYS;
 	switch (cmd) {
 	case FUTEX_WAIT:

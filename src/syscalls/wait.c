@@ -63,66 +63,18 @@ long sys_wait4(struct task *t, const struct syscall_args *a)
 	return r;
 }
 
+static long do_waitid(struct task *t, const struct syscall_args *a, struct wait_request *w);
 long sys_waitid(struct task *t, const struct syscall_args *a)
 {
-	int which = (int)a->a[0], upid = (int)a->a[1];
-	unsigned options = (unsigned)a->a[3];
 	struct wait_request w = { 0 };
-	if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | KNOWN_WNOTHREAD | KNOWN_WCLONE | KNOWN_WALL))
-		return -EINVAL;
-	if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
-		return -EINVAL;
-	switch (which) {
-	case P_ALL:
-		w.type = WAIT_ANY;
-		break;
-	case P_PID:
-		if (upid <= 0)
-			return -EINVAL;
-		w.type = WAIT_PID;
-		w.pid = pidns_find(t->kernel, task_pid_ns(t), upid);
-		break;
-	case P_PGID:
-		if (upid < 0)
-			return -EINVAL;
-		w.type = WAIT_PGRP;
-		if (upid) {
-			w.pid = pidns_find(t->kernel, task_pid_ns(t), upid);
-		} else {
-			mutex_lock(&t->kernel->tasks.lock);
-			w.pid = t->tg->pgrp->pid;
-			pid_get(w.pid);
-			mutex_unlock(&t->kernel->tasks.lock);
-		}
-		break;
-	case P_PIDFD_: {
-		if (upid < 0)
-			return -EINVAL;
-		__free(file) struct file *f = fd_get(t->fdt, upid);
-		struct pid *p = f ? pidfd_pid(f) : NULL;
-		if (!p)
-			return -EBADF;
-		w.type = WAIT_PID;
-		w.nonblock = f->flags & O_NONBLOCK;
-		w.pid = p;
-		pid_get(p);
-		break;
-	}
-	default:
-		return -EINVAL;
-	}
-	w.options = options;
-	long r = task_wait_children(t, &w);
-	if (w.pid)
-		pid_put(w.pid);
-	if (r < 0)
-		return r;
-	if (w.found && a->a[4] && put_rusage(a->a[4], &w.r_usage))
+	long r = do_waitid(t, a, &w);
+
+	if (!r && w.found && a->a[4] && put_rusage(a->a[4], &w.r_usage))
 		return -EFAULT;
-	if (a->a[2]) {
+	if (a->a[2]) { /* whatever came of it */
 		siginfo_k info;
 		memset(&info, 0, sizeof(info));
-		if (w.found) {
+		if (!r && w.found) {
 			info.si_signo = SIGCHLD;
 			info.si_code = w.r_code;
 			info.chld.pid = w.r_pid;
@@ -133,7 +85,61 @@ long sys_waitid(struct task *t, const struct syscall_args *a)
 		if (copy_to_user(a->a[2], &info, 12) || copy_to_user(a->a[2] + 16, (char *)&info + 16, 12))
 			return -EFAULT;
 	}
-	return 0;
+	return r;
+}
+
+static long do_waitid(struct task *t, const struct syscall_args *a, struct wait_request *w)
+{
+	int which = (int)a->a[0], upid = (int)a->a[1];
+	unsigned options = (unsigned)a->a[3];
+	if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | KNOWN_WNOTHREAD | KNOWN_WCLONE | KNOWN_WALL))
+		return -EINVAL;
+	if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	switch (which) {
+	case P_ALL:
+		w->type = WAIT_ANY;
+		break;
+	case P_PID:
+		if (upid <= 0)
+			return -EINVAL;
+		w->type = WAIT_PID;
+		w->pid = pidns_find(t->kernel, task_pid_ns(t), upid);
+		break;
+	case P_PGID:
+		if (upid < 0)
+			return -EINVAL;
+		w->type = WAIT_PGRP;
+		if (upid) {
+			w->pid = pidns_find(t->kernel, task_pid_ns(t), upid);
+		} else {
+			mutex_lock(&t->kernel->tasks.lock);
+			w->pid = t->tg->pgrp->pid;
+			pid_get(w->pid);
+			mutex_unlock(&t->kernel->tasks.lock);
+		}
+		break;
+	case P_PIDFD_: {
+		if (upid < 0)
+			return -EINVAL;
+		__free(file) struct file *f = fd_get(t->fdt, upid);
+		struct pid *p = f ? pidfd_pid(f) : NULL;
+		if (!p)
+			return -EBADF;
+		w->type = WAIT_PID;
+		w->nonblock = f->flags & O_NONBLOCK;
+		w->pid = p;
+		pid_get(p);
+		break;
+	}
+	default:
+		return -EINVAL;
+	}
+	w->options = options;
+	long r = task_wait_children(t, w);
+	if (w->pid)
+		pid_put(w->pid);
+	return MIN(r, 0L);
 }
 
 long sys_getrusage(struct task *t, const struct syscall_args *a)
