@@ -270,6 +270,8 @@ TEST(numa_policy)
 	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, &m, 0), EINVAL);
 	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 5), EINVAL);
 	CHECK_ERRNO(syscall(SYS_get_mempolicy, &mode, &m, 64, 0, 2), EFAULT);
+}
+
 TEST(normal_classes)
 {
 	struct sched_param p = { 0 };
