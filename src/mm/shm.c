@@ -97,9 +97,10 @@ static int to_memfd_locked(struct shm_object *o)
 		return -errno;
 	if (ftruncate(fd, size))
 		r = -errno;
-	for (off = 0; !r && off < size; off += GUEST_PAGE_SIZE)
+	/* The file may be longer than what was ever written of it. */
+	for (off = 0; !r && off < MIN(size, o->heap_cap); off += GUEST_PAGE_SIZE)
 		if (is_present(o, off / GUEST_PAGE_SIZE))
-			r = write_all(fd, o->heap + off, MIN(GUEST_PAGE_SIZE, size - off), off);
+			r = write_all(fd, o->heap + off, MIN(GUEST_PAGE_SIZE, MIN(size, o->heap_cap) - off), off);
 	if (r) {
 		close(fd);
 		return r;

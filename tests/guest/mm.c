@@ -167,6 +167,29 @@ TEST_TIMEOUT(files_mapped_again, 60)
 	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, hfd, 0) == MAP_FAILED && errno == EACCES);
 }
 
+/* Nothing but zeros behind what was written, however the file got longer. */
+TEST(mapped_after_truncate)
+{
+	int dirt = 0, fds[64];
+	for (int i = 0; i < 64; i++) {
+		char buf[1024];
+		memset(buf, 0x55, sizeof buf);
+		fds[i] = memfd_create("m", 0);
+		CHECK(fds[i] >= 0 && write(fds[i], buf, i % 2 ? sizeof buf : 10) == (i % 2 ? (ssize_t)sizeof buf : 10));
+	}
+	for (int i = 0; i < 64; i += 2) {
+		CHECK(!ftruncate(fds[i], 8192 - i));
+		char *p = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fds[i], 0);
+		CHECK(p != MAP_FAILED && p[9] == 0x55);
+		for (int k = 10; k < 8192; k++)
+			dirt += p[k] != 0;
+		CHECK(!munmap(p, 8192));
+	}
+	for (int i = 0; i < 64; i++)
+		close(fds[i]);
+	CHECK_EQ(dirt, 0);
+}
+
 TEST(brk_)
 {
 	char *b = sbrk(0);
