@@ -5,7 +5,7 @@ BAILEY := $(BUILD)/bailey
 
 PREFIX ?= /usr/local
 
-.PHONY: run build test bench debug tsan deps test-deps clean format install
+.PHONY: run build test test-debug bench debug tsan deps test-deps clean format install
 
 run: build ## install what is missing, build, run the tour (or CMD='...') inside Bailey
 ifdef CMD
@@ -34,6 +34,9 @@ bench: test-deps build ## the same work natively, under Bailey and, if installed
 debug: deps ## build-debug/bailey, with lock ranks, ASan and UBSan
 	@test -f build-debug/build.ninja || meson setup build-debug --buildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
 	@ninja -C build-debug --quiet
+
+test-debug: test-deps debug ## unit, guest and evil tests (or TESTS='...') with the debug build
+	@/usr/bin/python3 tests/run.py --build build-debug $(or $(TESTS),unit guest evil)
 
 tsan: deps ## the test of sched/ under the thread sanitizer
 	@test -f build-tsan/build.ninja || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
