@@ -10,18 +10,21 @@ env['SCREENDIR'] = tmp + '/s'
 os.mkdir(tmp + '/s', 0o700)
 script = '''
 t() { tmux -L own -f /dev/null "$@"; }
+till() { for i in $(seq 150); do [ "$(eval "$1")" = "$2" ] && break; sleep .1; done; }
 t new-session -d -s one -x 90 -y 30 /bin/sh
 for i in $(seq 100); do t capture-pane -p -t one | grep -q 'PS>' && break; sleep .1; done
 t send-keys -t one 'stty size; echo pane $((6 * 7)); tty | cut -c1-9' Enter
 for i in $(seq 100); do t capture-pane -p -t one | grep -q '^/dev/pts/' && break; sleep .1; done
 t capture-pane -p -t one | grep -v 'PS\|^$'; t capture-pane -p -t one | grep -c '^pane 42'
-t split-window -h -t one 'seq 3; exec cat'; t select-layout -t one even-horizontal; sleep .5
-t list-panes -t one -F '#{pane_index} #{pane_width}x#{pane_height} #{pane_current_command}'
-t send-keys -t one.1 C-d; sleep .5; t list-panes -t one | wc -l
-t send-keys -t one 'sleep 100' Enter; sleep .5; t display -p -t one '#{pane_current_command}'; t send-keys -t one C-c; sleep .3; t display -p -t one '#{pane_current_command}'
-t new-window -d -t one -n second 'exit 3'; t list-windows -t one | wc -l
+t split-window -h -t one 'seq 3; exec cat'; t select-layout -t one even-horizontal
+panes() { t list-panes -t one -F '#{pane_index} #{pane_width}x#{pane_height} #{pane_current_command}'; }
+till 'panes | tail -1' '1 45x30 cat'; panes
+t send-keys -t one.1 C-d; till 't list-panes -t one | wc -l' 1; t list-panes -t one | wc -l
+runs() { t display -p -t one '#{pane_current_command}'; }
+t send-keys -t one 'sleep 100' Enter; till runs sleep; runs; t send-keys -t one C-c; till runs sh; runs
+t new-window -d -t one -n second 'exit 3'; till 't list-windows -t one | wc -l' 1; t list-windows -t one | wc -l
 t set-buffer pasted; t show-buffer; echo; t has-session -t nosuch 2>/dev/null; echo "has $?"
-t kill-server; sleep .3; t ls 2>&1 | cut -c1-9
+t kill-server; till 't ls 2>&1 | cut -c1-9' 'no server'; t ls 2>&1 | cut -c1-9
 '''
 words = sys.argv[1:]
 def out(w):
@@ -57,7 +60,7 @@ c.expect('PS> $')
 c.sendline('tmux -L own2 ls | cut -d: -f1; tmux -L own2 attach')
 c.expect('inside')
 c.setwinsize(40, 100)
-c.sendline('sleep .3; stty size')
+c.sendline('until stty size | grep "39 1"00; do sleep .1; done')
 c.expect('39 100')
 c.sendline('exit')
 c.expect('exited')

@@ -5,10 +5,10 @@
 # threads, 5,000 processes, a million of fork and wait: some ten minutes): SCALE=full BAILEY=build/bailey BUILD=build tests/cli/scale.sh
 . "$(dirname "$0")/common.bash"
 scale=${BUILD:?the build directory}/tests/guest/scale
-cycles=12000 first=2
+cycles=12000
 if [[ ${SCALE-} = full ]]; then
 	"$BAILEY" run -- "$scale" || fail "status $?"
-	cycles=1000000 first=30
+	cycles=1000000
 fi
 sample() { # resident kB of all processes, of the kernel process, its descriptors
 	local p sum=0 r kernel
@@ -20,7 +20,7 @@ sample() { # resident kB of all processes, of the kernel process, its descriptor
 	echo $sum "$kernel" "$(ls "/proc/$k/fd" | wc -l)"
 }
 SCALE_CYCLES=$cycles "$BAILEY" run -- "$scale" fork_and_wait >"$tmp/out" 2>&1 & main=$!
-sleep $first
+while kill -0 $main 2>/dev/null && ! grep -q warm "$tmp/out"; do sleep 0.1; done
 k=$(pgrep -P $main)
 read -r sum0 kernel0 fds0 < <(sample)
 n=0 sum=0 kernel=0 fds=0

@@ -14,12 +14,11 @@
 #define TICK (NSEC_PER_SEC / 100) /* of the times in /proc */
 
 static const struct {
-	ktime_t step, user, all; /* all: populating memory, or giving it back, is host time */
-	unsigned asleep, blind;
+	ktime_t step, user, all, asleep, blind; /* all: populating memory, or giving it back, is host time */
 } limits[2] = {
-	{ NSEC_PER_SEC / 2, 2 * NSEC_PER_SEC, 60 * NSEC_PER_SEC, 20, 60 },
+	{ NSEC_PER_SEC / 2, 2 * NSEC_PER_SEC, 60 * NSEC_PER_SEC, 10 * NSEC_PER_SEC, 30 * NSEC_PER_SEC },
 	/* All that use its memory end anyway. */
-	{ NSEC_PER_SEC / 20, NSEC_PER_SEC / 10, NSEC_PER_SEC / 2, 10, 20 },
+	{ NSEC_PER_SEC / 20, NSEC_PER_SEC / 10, NSEC_PER_SEC / 2, NSEC_PER_SEC / 2, NSEC_PER_SEC },
 };
 
 struct look { char state; ktime_t user, all; };
@@ -57,11 +56,9 @@ static bool look_at(struct pl_thread *t, struct look *l)
 /* A process dies with one that does not come in: others that share its memory must not be struck before their time. */
 static bool all_die(struct pl_thread *t)
 {
-	bool all = atomic_load(&t->dies);
 	struct pl_thread *o;
+	bool all = true;
 
-	if (!all)
-		return false;
 	mutex_lock(&t->p->lock);
 	LIST_FOREACH(o, &t->space->threads, space_link)
 		all = all && atomic_load(&o->dies);
@@ -73,8 +70,8 @@ static bool all_die(struct pl_thread *t)
  * froze, a SIGSTOP to all) a step at most goes by. */
 bool patience_ends(struct pl_thread *t, struct patience *w)
 {
-	bool dies = all_die(t), begun = w->step_end != 0;
-	ktime_t now = ktime_mono(), end = now + limits[dies].step;
+	bool dies = atomic_load(&t->dies), begun = w->step_end != 0;
+	ktime_t now = ktime_mono(), step = limits[dies].step, end = now + step;
 	struct look l;
 
 	if (now < w->step_end) {
@@ -84,8 +81,9 @@ bool patience_ends(struct pl_thread *t, struct patience *w)
 	w->step_end = end;
 	if (!begun)
 		return false;
+	dies = dies && all_die(t);
 	if (!look_at(t, &l))
-		return ++w->blind >= limits[dies].blind;
+		return (w->blind += step) >= limits[dies].blind;
 	if (l.state == 'X' || l.state == 'Z')
 		return true;
 	if (!w->looked) {
@@ -93,6 +91,7 @@ bool patience_ends(struct pl_thread *t, struct patience *w)
 		w->user = l.user;
 		w->all = l.all;
 	}
-	w->asleep += l.state == 'S';
+	if (l.state == 'S')
+		w->asleep += step;
 	return l.user - w->user >= limits[dies].user || l.all - w->all >= limits[dies].all || w->asleep >= limits[dies].asleep;
 }

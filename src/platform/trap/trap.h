@@ -33,7 +33,7 @@
 #define REAP_AT 8
 
 /* Nothing in the kernel waits for a guest without a bound: patience.c. All zero at the start. */
-struct patience { ktime_t step_end, user, all; unsigned asleep, blind; bool looked; };
+struct patience { ktime_t step_end, user, all, asleep, blind; bool looked; };
 bool patience_ends(struct pl_thread *t, struct patience *w);
 
 enum phase { PH_KERNEL, PH_GUEST };
