@@ -260,7 +260,7 @@ long futex_wake(struct futex_table *ft, uaddr_t addr, bool private_, int nr, uin
 		return err;
 	b = bucket_of(ft, &key);
 	/* Pairs with q_enqueue: the guest's store to the word came before this call. */
-	atomic_thread_fence(memory_order_seq_cst);
+	full_fence();
 	if (!atomic_load(&b->waiters)) {
 		uint32_t word; /* a shared word must be there: its file may have become shorter */
 

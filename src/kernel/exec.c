@@ -612,12 +612,12 @@ static void switch_space(struct task *t, struct exec_state *e)
 	mutex_unlock(&t->lock);
 	e->thread = NULL;
 	e->mm = NULL;
-	pl_thread_attach(t->thread, t->fiber);
 	task_set_fiber_context(t, t->fiber);
 	if (old_thread)
 		pl_thread_destroy(old_thread);
 	if (old_mm)
 		mm_put(old_mm);
+	pl_thread_attach(t->thread, t->fiber);
 	task_vfork_complete(t);
 }
 

@@ -129,7 +129,7 @@ int kernel_pause(struct kernel *k, struct thread_group *tg, enum external_scope 
 	if (!n || *n == UINT32_MAX)
 		return -EINVAL;
 	WRITE_ONCE(*n, *n + 1);
-	atomic_thread_fence(memory_order_seq_cst);
+	full_fence();
 	if (*n == 1)
 		for_each_process(k, tg, scope, interrupt_all, NULL);
 	return 0;
@@ -142,7 +142,7 @@ int kernel_unpause(struct kernel *k, struct thread_group *tg, enum external_scop
 	if (!n || !*n)
 		return -EINVAL;
 	WRITE_ONCE(*n, *n - 1);
-	atomic_thread_fence(memory_order_seq_cst);
+	full_fence();
 	if (!*n)
 		for_each_process(k, tg, scope, wake_all, NULL);
 	return 0;

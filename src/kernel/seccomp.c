@@ -309,7 +309,7 @@ static void tsync(struct task *t, struct seccomp_filter **gone, unsigned *ngone)
 		WRITE_ONCE(o->seccomp, filter_get(t->seccomp));
 		if (t->no_new_privs)
 			o->no_new_privs = true;
-		atomic_thread_fence(memory_order_release);
+		full_fence();
 		WRITE_ONCE(o->seccomp_mode, SECCOMP_MODE_FILTER);
 		task_mask_asks_locked(o);
 		if (o->thread) { /* its stub may have been answering by itself for long */

@@ -49,7 +49,7 @@ void task_wait_external_stops(struct task *t)
 		return;
 	task_will_block(t);
 	WRITE_ONCE(t->stopped_outside, true);
-	atomic_thread_fence(memory_order_seq_cst); /* either unpause sees this, or we see its count */
+	full_fence(); /* either unpause sees this, or we see its count */
 	while (!err && task_external_stopped(t))
 		err = fiber_park(PARK_KILLABLE, KTIME_MAX);
 	WRITE_ONCE(t->stopped_outside, false);

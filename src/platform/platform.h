@@ -70,14 +70,15 @@ void platform_dump_stats(struct platform *p); /* counters at log level debug: tr
 
 /* ---- spaces and threads ---- */
 
-/* exec and the first process: a fresh space (empty but for the stub) with one thread, ready and waiting. May park. 0 or -errno. */
+/* exec and the first process: a fresh space (empty but for the stub) with one thread, ready and waiting. May park. 0 or -errno.
+ * With several workers each space belongs to one of them; so do the fibers of its threads, from pl_thread_attach on. */
 int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread);
 /* fork: host-copies the caller's space. The new thread will start as a copy of `t`'s registers with rax = 0; change them with
  * pl_set_regs before its first run. To be called from t's fiber while t is in a system call. May park. 0 or -errno. */
 int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread **thread);
 /* clone(CLONE_VM), also for guest processes that share memory (vfork, posix_spawn): a thread in t's space. As above. */
 int pl_thread_clone(struct pl_thread *t, struct pl_thread **thread);
-/* Hand the thread over to the calling fiber (each fiber does it once before pl_thread_run). */
+/* Hand the thread over to the calling fiber, which goes on on the thread's worker (each fiber does it once before pl_thread_run). */
 void pl_thread_attach(struct pl_thread *t, struct fiber *f);
 /* End the host thread; the space ends (its host process is killed) with its last thread. */
 void pl_thread_destroy(struct pl_thread *t);

@@ -269,6 +269,21 @@ void fiber_yield(void)
 	fiber_leave(t, t->fiber, ACT_YIELD);
 }
 
+int fiber_move(int worker)
+{
+	struct thread *t = thread_self();
+	struct fiber *f = t->fiber;
+	int was = f->worker->id;
+
+	held_check_park("fiber_move");
+	if (worker == was)
+		return was;
+	/* It is not parked: nobody queues it before the loop does, which then finds it off its stack. */
+	f->worker = &f->sched->workers[worker];
+	fiber_leave(t, f, ACT_MOVE);
+	return was;
+}
+
 /* ---- park and wake ---- */
 
 static const uint32_t mode_bits[] = {

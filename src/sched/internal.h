@@ -64,12 +64,12 @@ enum {
 	FS_TIMEDOUT = 64,
 };
 
-enum fiber_action { ACT_NONE, ACT_YIELD, ACT_EXIT, ACT_LOST_WORKER };
+enum fiber_action { ACT_NONE, ACT_YIELD, ACT_MOVE, ACT_EXIT, ACT_LOST_WORKER };
 
 struct fiber {
 	void *sp; /* when off its stack */
 	_Atomic uint32_t state;
-	struct worker *worker; /* home; immutable */
+	struct worker *worker; /* home; changed by itself only, never while it is parked */
 	struct fiber *next;    /* run queue, inbox, cache */
 	struct fiber_context ctx;
 	void (*fn)(void *);
@@ -186,11 +186,6 @@ void held_add(struct held_locks *h, void *lock, uint32_t rank, bool sleep, bool 
 void held_del(struct held_locks *h, void *lock);
 
 static inline uint64_t tsc(void) { return __builtin_ia32_rdtsc(); }
-#ifdef BAILEY_TSAN
-#define full_fence() ((void)0)
-#else
-#define full_fence() atomic_thread_fence(memory_order_seq_cst)
-#endif
 long futex(_Atomic uint32_t *word, int op, uint32_t val, const struct timespec *ts);
 
 #endif

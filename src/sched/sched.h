@@ -2,7 +2,7 @@
 /* sched.h: fibers on workers; locks; wait queues; timers; host descriptors that become ready.
  *
  * A fiber is a kernel stack that runs one guest task's run loop in plain blocking style. Workers (host threads, one to
- * begin with, at most one per host CPU) run fibers. A fiber has a home worker. Parking is a property of the fiber, so
+ * begin with, at most one per host CPU) run fibers. A fiber has a home worker, which only it changes (fiber_move). Parking is a property of the fiber, so
  * every floor can sleep without knowing tasks.
  *
  * Host errno is thread-local and a fiber may continue on another host thread after a park: never use errno across a
@@ -87,6 +87,8 @@ struct fiber_context *fiber_context(void);     /* of the running fiber */
 struct fiber_context *fiber_context_of(struct fiber *f);
 _Noreturn void fiber_exit(void);	       /* frees the fiber once it is off its stack */
 void fiber_yield(void);
+/* The running fiber goes on on another worker, which is its home from now on. Returns the number of the one it was on. No mutex held. */
+int fiber_move(int worker);
 
 /* Park until a wake token arrives. Every caller loops and looks at its condition: stale tokens come. Returns 0 with the token consumed, -ETIMEDOUT after the deadline (ktime_mono), or
  * -EINTR if interrupted as the mode allows (the interrupt stays set until fiber_clear_interrupt). No mutex may be held. */

@@ -228,6 +228,9 @@ static void worker_loop(struct thread *t)
 		case ACT_YIELD:
 			local_push(w, f);
 			break;
+		case ACT_MOVE:
+			fiber_enqueue(f);
+			break;
 		case ACT_EXIT:
 			fiber_free(f);
 			break;

@@ -17,7 +17,7 @@ static size_t clip(uaddr_t a, size_t n)
 	return n > PL_TASK_SIZE - a ? PL_TASK_SIZE - a : n;
 }
 
-bool pl_space_alive(struct pl_space *s) { return READ_ONCE(s->nthreads) && !READ_ONCE(s->dead); }
+bool pl_space_alive(struct pl_space *s) { return s->nthreads && !s->dead; }
 
 size_t pl_space_read(struct pl_space *s, void *dst, uaddr_t src, size_t n)
 {

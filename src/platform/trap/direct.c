@@ -31,7 +31,7 @@
 enum { DIRECT_OFF, DIRECT_IN, DIRECT_KICKED };
 
 static __thread pid_t my_tid __attribute__((tls_model("initial-exec"))); /* set once this thread takes the signal */
-static _Atomic bool signal_came;
+static __thread volatile sig_atomic_t signal_came __attribute__((tls_model("initial-exec")));
 
 /* RECV, unless *kicked. 0 or -errno. */
 long bailey_recv(int fd, struct seccomp_notif *n, _Atomic bool *kicked) __attribute__((visibility("hidden")));
@@ -65,7 +65,7 @@ static void on_kick(int sig, siginfo_t *info, void *context)
 
 	if (*rip >= (greg_t)bailey_recv_start && *rip < (greg_t)bailey_recv_end)
 		*rip = (greg_t)bailey_recv_abort;
-	atomic_store(&signal_came, true);
+	signal_came = 1;
 }
 
 /* ---- the watcher ---- */
@@ -80,7 +80,7 @@ static void *watch(void *arg)
 	mask = all;
 	sigdelset(&mask, SIGCHLD);
 	for (;;) {
-		struct pollfd f[2] = { { .fd = sched_epoll_fd(p->sched), .events = POLLIN }, { .fd = p->watch_fd, .events = POLLIN } };
+		struct pollfd f[2] = { { .fd = p->worker ? -1 : sched_epoll_fd(p->sched), .events = POLLIN }, { .fd = p->watch_fd, .events = POLLIN } };
 		ktime_t deadline, now;
 		struct timespec ts;
 		uint64_t v;
@@ -103,12 +103,12 @@ static void *watch(void *arg)
 		}
 		if (n > 0 && f[0].revents) {
 			atomic_store(&p->watch_armed, 0);
-			trap_idle_ops.kick(p, 0);
+			kick_lane(p);
 		} else if (n < 0 ? !atomic_load(&p->nkilled) : n == 0 && muted) {
 			atomic_store(&p->child_died, true);
-			trap_idle_ops.kick(p, 0);
+			kick_lane(p);
 		} else if (deadline != KTIME_MAX && deadline <= ktime_mono() && atomic_compare_exchange_strong(&p->watch_deadline, &deadline, KTIME_MAX)) {
-			trap_idle_ops.kick(p, 0);
+			kick_lane(p);
 		}
 	}
 }
@@ -170,7 +170,7 @@ void direct_exit(struct platform *p)
 /* May the worker sleep in RECV until something comes, with the watcher in charge of the rest? */
 bool direct_ready(struct platform *p, ktime_t deadline)
 {
-	if (p->many_workers || p->watch_failed)
+	if (p->watch_failed)
 		return false;
 	if (!atomic_load_explicit(&p->watch_armed, memory_order_relaxed)) {
 		if (++p->calm < CALM_SLEEPS)
@@ -204,17 +204,17 @@ bool direct_receive(struct platform *p, struct seccomp_notif *n)
 		thread_start();
 	p->direct_tid = my_tid;
 	atomic_store(&p->direct, DIRECT_IN);
-	r = bailey_recv(p->listener, n, &p->kicked[0]);
+	r = bailey_recv(p->listener, n, &p->kicked);
 	if (unlikely(!atomic_compare_exchange_strong(&p->direct, &in, DIRECT_OFF))) {
-		while (!atomic_load(&signal_came))
+		while (!signal_came)
 			__builtin_ia32_pause();
-		atomic_store(&signal_came, false);
+		signal_came = 0;
 		atomic_store(&p->direct, DIRECT_OFF);
 	}
 	return r == 0;
 }
 
-/* Any thread, after kicked[0] was set. */
+/* Any thread, after kicked was set. */
 void direct_kick(struct platform *p)
 {
 	int in = DIRECT_IN;

@@ -434,14 +434,13 @@ int scan_active(struct platform *p)
 	int found = 0;
 	uint32_t n = atomic_load_explicit(&p->nactive, memory_order_relaxed);
 
-	/* As long as there is one worker nobody else takes threads away: a look without the lock does not make a waiting stub wait. */
-	if (!p->many_workers) {
-		for (uint32_t i = 0; i < n; i++)
-			if (line_state(p->active[i]) == SLOT_EVENT)
-				goto look;
-		return 0;
+	/* Nobody else takes threads away: a look without the lock does not make a waiting stub wait. */
+	for (uint32_t i = 0;; i++) {
+		if (i == n)
+			return 0;
+		if (line_state(p->active[i]) == SLOT_EVENT)
+			break;
 	}
-look:
 	mutex_lock(&p->lock);
 	for (uint32_t i = 0; i < p->nactive;) {
 		struct pl_thread *t = p->active[i];
@@ -460,11 +459,16 @@ look:
 
 static void enter_polling(struct platform *p)
 {
+	int cpu = sched_getcpu();
+
+	for (unsigned i = 0; i < p->nlanes; i++) /* two on one CPU would only wait for each other */
+		if (p->lanes[i] != p && atomic_load_explicit(&p->lanes[i]->mode, memory_order_relaxed) == MODE_POLL && p->lanes[i]->poll_cpu == cpu)
+			return;
 	p->stats.polls_entered++;
 	p->polled_at_entry = p->stats.polled;
 	p->slow = 0;
 	p->poller = (pid_t)syscall(SYS_gettid);
-	p->poll_cpu = sched_getcpu();
+	p->poll_cpu = cpu;
 	confine(p, p->poller, p->poll_cpu, -1);
 	for (uint32_t i = 0; i < p->nactive; i++)
 		place(p->active[i]);
@@ -508,11 +512,33 @@ void leave_polling(struct platform *p)
 	scan_active(p);
 }
 
+/* How many CPUs the other lanes have something for: their threads in guest code, and those who poll. */
+static uint32_t others_busy(struct platform *p)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < p->nlanes; i++)
+		if (p->lanes[i] && p->lanes[i] != p)
+			n += atomic_load_explicit(&p->lanes[i]->nactive, memory_order_relaxed) +
+			     (atomic_load_explicit(&p->lanes[i]->mode, memory_order_relaxed) == MODE_POLL);
+	return n;
+}
+
+static uint32_t others_polling(struct platform *p)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < p->nlanes; i++)
+		n += p->lanes[i] && p->lanes[i] != p && atomic_load_explicit(&p->lanes[i]->mode, memory_order_relaxed) == MODE_POLL;
+	return n;
+}
+
 static bool polling_pays(struct platform *p, const struct pl_thread *t)
 {
-	if (p->ncpu < 2)
+	/* A poller takes a CPU from everybody's guests. */
+	if (p->ncpu < 2 * (others_polling(p) + 1))
 		return false;
-	return p->hot >= p->hot_needed || (t->streak >= p->streak_needed && p->nactive < p->ncpu);
+	return p->hot >= p->hot_needed || (t->streak >= p->streak_needed && p->nactive + others_busy(p) < p->ncpu);
 }
 
 void linger_end(struct pl_thread *t)
@@ -534,15 +560,13 @@ void pl_thread_will_block(struct pl_thread *t)
 	t->streak = t->nsnap = 0;
 	if (t->nid || t->dozing || t->lingers)
 		return;
-	plock(p);
-	if (p->nawake < p->ncpu && t->awake && p->nlingering < MAX_LINGERING && !p->many_workers &&
+	if (p->nawake + others_busy(p) < p->ncpu && t->awake && p->nlingering < MAX_LINGERING &&
 	    atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
 		t->lingers = true;
 		p->lingering[p->nlingering++] = t;
 	} else {
 		tell_to_sleep(t);
 	}
-	punlock(p);
 }
 
 /* A sleeping stub is about to be woken: it needs a CPU. */
@@ -607,7 +631,6 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		send = install_descriptors(t, &as);
 		sleeps = true;
 	}
-	plock(p);
 	active_add_locked(t);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_SYNC) {
 		uint32_t usual = ANS_RESULT | ANS_COPYOUT | ANS_COPY1 | ANS_ORDERS;
@@ -619,10 +642,8 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	} else {
 		/* If no other stub is awake, a sleeping one's CPU is likely to be idle, and to wake it there costs ten times what waking it
 		 * here does. Else, with two CPUs, it stands in that CPU's queue until the other one sleeps. */
-		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || !p->nawake)) || (p->slow >= SLOW_WINDOWS && p->nactive >= p->ncpu))) {
-			punlock(p);
+		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || !p->nawake)) || (p->slow >= SLOW_WINDOWS && p->nactive + others_busy(p) >= p->ncpu))) {
 			leave_polling(p);
-			plock(p);
 		} else if (unlikely(!t->placed)) {
 			place(t);
 		}
@@ -659,7 +680,6 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	t->wanted = false;
 	if (here)
 		stay_here(t, false);
-	punlock(p);
 }
 
 /* thread_go() for what is most frequent: polling goes on, and the answer is all in the line. False: not for this one. */
@@ -668,7 +688,7 @@ bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
 	struct platform *p = t->p;
 	struct slot_line *l = &t->slot->line;
 
-	if (p->many_workers || atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake ||
+	if (atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake ||
 	    !t->placed || t->lingers || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
 		return false;
 	t->warm = ans & ANS_COPY1 && t->copies[0].off != SLOT_COPY_WINDOW && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
@@ -693,7 +713,7 @@ bool spin_for_event(struct pl_thread *t)
 {
 	struct platform *p = t->p;
 
-	if (p->many_workers || sched_has_runnable() || sched_expects_host(p->sched))
+	if (sched_has_runnable() || sched_expects_host(p->sched))
 		return false;
 	if (p->rate_n >= RATE_EVENTS) /* here nobody waits for it */
 		rate_window(p);
@@ -724,7 +744,7 @@ event:
 
 static int trap_poll(void *arg, int worker)
 {
-	struct platform *p = arg;
+	struct platform *p = ((struct platform **)arg)[worker];
 	int n;
 
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
@@ -745,11 +765,10 @@ static int trap_poll(void *arg, int worker)
 
 static void trap_wait(void *arg, int worker, ktime_t deadline)
 {
-	struct platform *p = arg;
+	struct platform *p = ((struct platform **)arg)[worker];
 	struct pollfd f[3];
 	struct timespec ts, *tsp = NULL;
 	sigset_t none;
-	bool receiver;
 	int n = 0;
 
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL) {
@@ -762,14 +781,14 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 			if (idle % POLL_LOOK == POLL_LOOK - 1 || idle == POLL_FIRST_LOOK) {
 				ktime_t now = ktime_mono();
 
-				if (drain_listener(p) || atomic_load(&p->kicked[worker]) || now >= deadline)
+				if (drain_listener(p) || atomic_load(&p->kicked) || now >= deadline)
 					goto out;
 				if (!until)
 					until = now + POLL_IDLE_NS;
 				if (now >= until)
 					break;
 			}
-			if (sched_has_host_waiters(p->sched) && idle % POLL_LOOK == POLL_LOOK - 1) {
+			if (!worker && sched_has_host_waiters(p->sched) && idle % POLL_LOOK == POLL_LOOK - 1) {
 				f[0] = (struct pollfd){ .fd = sched_epoll_fd(p->sched), .events = POLLIN };
 				if (poll(f, 1, 0) > 0) {
 					sched_poll_host(p->sched);
@@ -801,14 +820,10 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 			received(p, &notif);
 		goto out;
 	}
-	int none_yet = 0;
-
-	receiver = atomic_compare_exchange_strong(&p->receiver, &none_yet, worker + 1);
-	f[n++] = (struct pollfd){ .fd = p->kick_fd[worker], .events = POLLIN };
-	if (receiver) {
-		f[n++] = (struct pollfd){ .fd = p->listener, .events = POLLIN };
+	f[n++] = (struct pollfd){ .fd = p->kick_fd, .events = POLLIN };
+	f[n++] = (struct pollfd){ .fd = p->listener, .events = POLLIN };
+	if (!worker)
 		f[n++] = (struct pollfd){ .fd = sched_epoll_fd(p->sched), .events = POLLIN };
-	}
 	if (deadline != KTIME_MAX) {
 		ktime_t d = deadline - ktime_mono();
 
@@ -824,44 +839,44 @@ static void trap_wait(void *arg, int worker, ktime_t deadline)
 		if (deadline > ktime_mono() + REAP_WAIT)
 			ts = (struct timespec){ 0, REAP_WAIT }, tsp = &ts;
 	}
-	if (atomic_load(&p->kicked[worker]))
+	if (atomic_load(&p->kicked))
 		ts = (struct timespec){ 0 }, tsp = &ts;
 	n = ppoll(f, (nfds_t)n, tsp, &none);
-	if (receiver) {
-		if (n > 0 && f[1].revents & POLLIN)
-			receive(p);
-		atomic_store(&p->receiver, 0);
-		if (n > 0 && f[2].revents & POLLIN) {
-			sched_poll_host(p->sched);
-			p->calm = 0;
-		}
+	if (n > 0 && f[1].revents & POLLIN)
+		receive(p);
+	if (n > 0 && !worker && f[2].revents & POLLIN) {
+		sched_poll_host(p->sched);
+		p->calm = 0;
 	}
 	if (n < 0 || (n == 0 && atomic_load(&p->nkilled)))
 		reap(p);
 out:
 	if (unlikely(atomic_load_explicit(&p->child_died, memory_order_relaxed)) && atomic_exchange(&p->child_died, false))
 		reap(p);
-	if (atomic_exchange(&p->kicked[worker], false)) {
+	if (atomic_exchange(&p->kicked, false)) {
 		uint64_t v;
 
-		if (read(p->kick_fd[worker], &v, sizeof(v)) < 0) {
+		if (read(p->kick_fd, &v, sizeof(v)) < 0) {
 			/* nothing there */
 		}
 	}
 }
 
-static void trap_kick(void *arg, int worker)
+void kick_lane(struct platform *p)
 {
-	struct platform *p = arg;
 	uint64_t one = 1;
 
-	if (atomic_exchange(&p->kicked[worker], true))
+	if (atomic_exchange(&p->kicked, true))
 		return;
-	if (write(p->kick_fd[worker], &one, sizeof(one)) < 0) {
+	if (write(p->kick_fd, &one, sizeof(one)) < 0) {
 		/* full: it is awake anyway */
 	}
-	if (worker == 0)
-		direct_kick(p);
+	direct_kick(p);
+}
+
+static void trap_kick(void *arg, int worker)
+{
+	kick_lane(((struct platform **)arg)[worker]);
 }
 
 const struct idle_ops trap_idle_ops = { trap_poll, trap_wait, trap_kick };

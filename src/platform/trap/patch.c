@@ -38,10 +38,14 @@ void platform_set_patch_ops(struct platform *p, const struct patch_ops *ops, voi
 {
 	if (p->no_patch || !p->fsgsbase)
 		return;
-	p->sites = xcalloc(PATCH_SITES, sizeof(*p->sites));
-	p->nsites = 1;
-	p->patch_arg = arg;
-	p->patch_ops = ops;
+	for (unsigned i = 0; i < p->nlanes; i++) {
+		struct platform *l = p->lanes[i];
+
+		l->sites = xcalloc(PATCH_SITES, sizeof(*l->sites));
+		l->nsites = 1;
+		l->patch_arg = arg;
+		l->patch_ops = ops;
+	}
 }
 
 void platform_patch_off(struct pl_space *s) { s->gs_used = true; }

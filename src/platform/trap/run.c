@@ -43,11 +43,9 @@ int want_nid(struct pl_thread *t)
 	t->wanted = true;
 	if (t->nid)
 		return 0;
-	plock(t->p);
 	linger_end(t);
 	tell_to_sleep(t);
 	wake_dozing(t);
-	punlock(t->p);
 	if (await(t, asleep_or_dead)) {
 		give_up(t, "did not come in");
 		return -EIO;
@@ -374,7 +372,7 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL && atomic_load_explicit(&p->nactive, memory_order_relaxed) == 1)
 		spin_for_event(t);
 	if (polled && !in_kernel(t)) {
-		atomic_thread_fence(memory_order_seq_cst); /* it was left out before */
+		full_fence(); /* it was left out before */
 		if (unlikely(atomic_load(&t->kick)))
 			force_in(t);
 	}
@@ -421,8 +419,9 @@ void pl_thread_kick(struct pl_thread *t, bool dies)
 	if (!first || atomic_load(&t->phase) != PH_GUEST)
 		return;
 	force_in(t);
-	if (t->fiber)
-		fiber_wake(t->fiber); /* to wait with a deadline from now on */
+	struct fiber *f = atomic_load(&t->fiber);
+	if (f)
+		fiber_wake(f); /* to wait with a deadline from now on */
 }
 
 bool pl_thread_in_guest(struct pl_thread *t) { return atomic_load(&t->phase) == PH_GUEST; }

@@ -317,7 +317,28 @@ void pool_fill(void *arg)
 	}
 }
 
-int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread)
+/* Where a new program is to run. */
+static struct platform *pick_lane(struct platform *p)
+{
+	int here = sched_worker_id();
+
+	if (p->nlanes == 1 || here < 0 || !fiber_self())
+		return p;
+	if (p->lanes[0]->spread)
+		return p->lanes[atomic_fetch_add(&p->lanes[0]->next_lane, 1) % p->nlanes];
+	return p->lanes[here];
+}
+
+/* The fiber's worker becomes that of p's lane; the number of the one it was. */
+static int lane_enter(struct platform *p) { return p->nlanes > 1 && fiber_self() ? fiber_move(p->worker) : -1; }
+
+static void lane_leave(int was)
+{
+	if (was >= 0)
+		fiber_move(was);
+}
+
+static int space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread)
 {
 	struct pl_thread *t = NULL;
 	int err = 0;
@@ -341,6 +362,17 @@ int pl_space_create(struct platform *p, struct pl_space **space, struct pl_threa
 	*space = t->space;
 	*thread = t;
 	return 0;
+}
+
+int pl_space_create(struct platform *p, struct pl_space **space, struct pl_thread **thread)
+{
+	struct platform *to = pick_lane(p);
+	int was = lane_enter(to), err = space_create(to, space, thread);
+
+	if (was >= 0 && was != to->worker)
+		to->stats.moved++;
+	lane_leave(was);
+	return err;
 }
 
 int pl_space_fork(struct pl_thread *t, struct pl_space **space, struct pl_thread **thread)
@@ -457,6 +489,7 @@ int pl_thread_clone(struct pl_thread *t, struct pl_thread **thread)
 
 void pl_thread_attach(struct pl_thread *t, struct fiber *f)
 {
+	(void)lane_enter(t->p);
 	mutex_lock(&t->p->lock);
 	t->fiber = f;
 	mutex_unlock(&t->p->lock);
@@ -475,7 +508,7 @@ static void take_back_rseq(struct pl_thread *t)
 /* The host thread is kept asleep for the next guest thread; beyond a number of those it ends, but for the host's thread-group
  * leader, by which copies name the process. Either way the stub must first sleep in a notification that we know, lest it comes
  * with a handle that nobody knows any more. */
-void pl_thread_destroy(struct pl_thread *t)
+static void thread_destroy(struct pl_thread *t)
 {
 	struct pl_space *s = t->space;
 	struct platform *p = t->p;
@@ -504,6 +537,14 @@ void pl_thread_destroy(struct pl_thread *t)
 		}
 	}
 	thread_free(t);
+}
+
+void pl_thread_destroy(struct pl_thread *t)
+{
+	int was = lane_enter(t->p);
+
+	thread_destroy(t);
+	lane_leave(was);
 }
 
 struct pl_space *pl_thread_space(struct pl_thread *t) { return t->space; }

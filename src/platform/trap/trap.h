@@ -12,8 +12,15 @@
  * its space, which binds its host thread id. Spaces die by SIGKILL when their last thread is destroyed, or on their own
  * (reap()); the struct goes when the host process has been reaped and no thread is left.
  *
+ * LANES
+ * With several workers there are as many of these platforms, each with a zygote, a listener, a kernel page of its own: its lane. What is
+ * forked from a zygote belongs to its lane for good, as a listener cannot be changed, and all fibers of its threads have the lane's worker
+ * as their home. So nothing below is done by two workers at a time, and one more worker costs nobody anything. A process comes to another
+ * lane only by exec (pl_space_create). From other workers come: kicks, looks at phases, masks, CPU times, memory, and the pool's counts.
+ *
  * LOCKS
- * platform.lock (RANK_PLATFORM): thread table, active list, phases, nids, spaces by pid, the mode. Fibers are woken under it.
+ * platform.lock (RANK_PLATFORM): thread table, active list, phases, nids, spaces by pid, the mode. Fibers are woken under it. The lane's
+ * worker reads without it, and on paths that matter changes as well, what nobody else touches.
  */
 #ifndef BAILEY_PLATFORM_TRAP_TRAP_H
 #define BAILEY_PLATFORM_TRAP_TRAP_H
@@ -23,7 +30,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#define MAX_WORKERS 64
+#define LANES_MAX 64
 #define SPACE_HASH 1024
 #define MAX_LINGERING 8
 #define POOL_MAX 2
@@ -46,7 +53,7 @@ struct pl_thread {
 	uint32_t handle;      /* immutable */
 
 	/* platform.lock */
-	struct fiber *fiber;  /* woken when an event arrives */
+	_Atomic(struct fiber *) fiber; /* woken when an event arrives; read by those who kick */
 	uint32_t active_at;   /* place in platform.active + 1; 0 = not there */
 	uint64_t nid;	      /* the notification in which the stub sleeps; 0 = none */
 	TAILQ_ENTRY(pl_thread) sleep_link; /* platform.sleepers, while nid is set */
@@ -61,7 +68,7 @@ struct pl_thread {
 	_Atomic int phase;
 	LIST_ENTRY(pl_thread) space_link; /* space.threads, or space.idle */
 	ktime_t cpu_base;     /* CPU time of the host thread's earlier lives; own fiber */
-	ktime_t cpu_seen;     /* what the host said last, all lives; 0: not known. Own fiber */
+	_Atomic ktime_t cpu_seen; /* what the host said last, all lives; 0: not known */
 
 	bool lingers;	      /* in platform.lingering */
 	bool awake;	      /* counted in platform.nawake */
@@ -75,7 +82,8 @@ struct pl_thread {
 	struct slot_line line; /* the event, copied once */
 
 	/* own fiber: the answer that is being put together */
-	bool regs_cached, regs_dirty, have_result, need_full, died;
+	bool regs_cached, regs_dirty, have_result, need_full;
+	_Atomic bool died;
 	bool set_fs, set_gs, set_xsave;
 	struct pl_fault fault; /* of the last frame that failed */
 	uint32_t frame; /* ANS_FPLOAD, ANS_FRAME: the slot has what they need */
@@ -111,9 +119,10 @@ struct pl_space {
 	struct pl_thread_list idle; /* host threads whose guest threads ended, asleep, ready for the next ones */
 	unsigned nidle;
 	LIST_ENTRY(pl_space) hash_link;
-	unsigned nthreads;
+	_Atomic unsigned nthreads;
 	uint32_t strays, stray_threads; /* its share, at most */
-	bool hashed, killed, dead;
+	bool hashed;
+	_Atomic bool killed, dead; /* never taken back; read by anybody */
 	int dead_signal;
 	uint32_t area_slots; /* what the area's size allows */
 	uint32_t next_index, nfree, *free_index; /* slots given back, oldest first */
@@ -124,15 +133,20 @@ struct pl_space {
 	_Atomic bool undone; /* platform_patch_undo() was called */
 	bool gs_used;	     /* the guest set its GS base: its threads must not take the patched path */
 	uint8_t patch_lost;  /* tables that the guest's mappings have replaced: PATCH_MOV, PATCH_HOP */
-	ktime_t cpu_time;    /* at death */
+	_Atomic ktime_t cpu_time; /* at death */
 };
 
 enum mode { MODE_SYNC, MODE_POLL };
 
-struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, forks, clones, sites, windows, window_copies, shorts; };
+struct platform_stats { uint64_t events, polled, notifications, answers, polls_entered, polls_left, patched, faults, kicks, orders, moved, forks, clones, sites, windows, window_copies, shorts; };
 
 struct platform {
 	struct sched *sched;
+	int worker;		/* immutable, as the lanes */
+	struct platform **lanes; /* of all workers; owned by the first one */
+	unsigned nlanes;
+	bool spread;		/* of the first one: each new program on the next lane, for tests */
+	_Atomic unsigned next_lane;
 	bool no_patch, write_at_once, fsgsbase, has_rseq, sync_wake;
 	bool no_sync_wake, no_killable, no_addfd_send; /* though the host may have it */
 	unsigned ncpu;
@@ -141,8 +155,8 @@ struct platform {
 	int listener;
 	int kpage_fd;
 	struct kpage *kpage;
-	int kick_fd[MAX_WORKERS];
-	_Atomic bool kicked[MAX_WORKERS];
+	int kick_fd;
+	_Atomic bool kicked;
 	pid_t zygote_pid; /* and process group of all stubs */
 	struct pl_thread *zygote;
 	struct sleeplock zygote_lock;
@@ -173,13 +187,12 @@ struct platform {
 	/* worker */
 	_Atomic int mode;
 	int sync_flag; /* the listener's flags now */
-	_Atomic int receiver; /* 1 + worker that sleeps on the listener */
 	uint32_t busy_polls, streak_needed, hot_needed;
 	uint64_t polled_at_entry;
 	pid_t poller; /* host thread that is pinned to a CPU, while polling */
-	int poll_cpu;
+	_Atomic int poll_cpu;
 	uint32_t nawake;	/* stubs that do not sleep; lock */
-	struct pl_thread *lingering[MAX_LINGERING]; /* blocked, but their stubs spin on; one worker only */
+	struct pl_thread *lingering[MAX_LINGERING]; /* blocked, but their stubs spin on */
 	uint32_t nlingering;
 	/* the rate of events: windows of RATE_EVENTS */
 	uint32_t rate_n, hot, slow; /* hot: windows in a row of calls that did not block and came fast; slow: that came slowly */
@@ -199,21 +212,8 @@ struct platform {
 	_Atomic bool watch_end, child_died;
 	_Atomic unsigned nkilled; /* stubs that were killed here and have not been reaped */
 	_Atomic ktime_t watch_deadline;
-	bool many_workers; /* immutable */
 	struct platform_stats stats;
 };
-
-/* For paths that matter: with one worker there is nobody to keep out (host threads inside a blocking section do not come here). */
-static inline void plock(struct platform *p)
-{
-	if (unlikely(p->many_workers))
-		mutex_lock(&p->lock);
-}
-static inline void punlock(struct platform *p)
-{
-	if (unlikely(p->many_workers))
-		mutex_unlock(&p->lock);
-}
 
 /* made by stub/build.sh */
 extern const unsigned char stub_image[];
@@ -262,6 +262,7 @@ void strays_after_order(struct pl_thread *by, struct pl_thread *child, uint32_t 
 /* direct.c */
 struct seccomp_notif;
 void direct_exit(struct platform *p);
+void kick_lane(struct platform *p); /* any thread */
 bool direct_ready(struct platform *p, ktime_t deadline);
 bool direct_receive(struct platform *p, struct seccomp_notif *n);
 void direct_kick(struct platform *p);
@@ -297,6 +298,10 @@ void patch_order(struct pl_thread *t, const struct pl_order *o);
 void patch_inherit(struct pl_space *child, const struct pl_space *parent);
 uint64_t patch_canonical_rip(struct pl_thread *t, uint64_t rip);
 
-static inline bool thread_is_dead(struct pl_thread *t) { return READ_ONCE(t->space->dead) || READ_ONCE(t->space->killed) || t->died; }
+static inline bool thread_is_dead(struct pl_thread *t) 
+{
+	return atomic_load_explicit(&t->space->dead, memory_order_relaxed) || atomic_load_explicit(&t->space->killed, memory_order_relaxed) ||
+	       atomic_load_explicit(&t->died, memory_order_relaxed);
+}
 
 #endif

@@ -353,78 +353,7 @@ static bool is_without(const struct platform_options *o, const char *what)
 	return o->without && strstr(o->without, what);
 }
 
-int platform_create(const struct platform_options *o, struct platform **out)
-{
-	struct platform *p = new(struct platform);
-	sigset_t chld;
-	int err, image = o->zygote_fd;
-
-	p->sched = o->sched;
-	p->no_patch = o->no_patch;
-	p->write_at_once = o->write_at_once;
-	p->many_workers = sched_nworkers(o->sched) > 1;
-	p->listener = p->kpage_fd = -1;
-	p->streak_needed = STREAK;
-	p->hot_needed = 1;
-	atomic_store(&p->watch_deadline, KTIME_MAX);
-	p->fsgsbase = getauxval(AT_HWCAP2) & 2 && !is_without(o, "fsgsbase");
-	p->no_sync_wake = is_without(o, "sync_wake");
-	p->no_killable = is_without(o, "killable");
-	p->no_addfd_send = is_without(o, "addfd_send");
-	p->has_rseq = syscall(SYS_rseq, NULL, 0, 0, 0) < 0 && errno != ENOSYS;
-	p->batch = sched_getscheduler(0) == SCHED_OTHER;
-	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
-	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	TAILQ_INIT(&p->sleepers);
-	mutex_init(&p->lock, RANK_PLATFORM);
-	sleeplock_init(&p->zygote_lock, RANK_PLATFORM);
-	for (int i = 0; i < MAX_WORKERS; i++)
-		p->kick_fd[i] = -1;
-	for (int i = 0; i < MAX_WORKERS; i++) {
-		p->kick_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (p->kick_fd[i] < 0 || i >= (int)p->ncpu)
-			break;
-	}
-	/* Blocked everywhere but in the idle wait, which it interrupts: see reap(). */
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
-	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_sigchld }, NULL);
-	xstate_probe(p);
-	err = kpage_create(p);
-	if (err) {
-		log_error("creating the kernel page: %s", strerror(-err));
-		goto fail;
-	}
-	p->kpage->spin = p->ncpu > 1 ? 4000 : 0;
-	p->kpage->fsgsbase = p->fsgsbase;
-	p->kpage->xfeatures = p->xfeatures;
-	set_ids(p);
-	p->kpage->xsave_size = p->xsave_size;
-	*(uint16_t *)(void *)p->kpage->init_fp = 0x37f;
-	*(uint32_t *)(void *)(p->kpage->init_fp + 24) = 0x1f80;
-	patch_init(p);
-	if (image <= 0)
-		image = zygote_image();
-	if (image < 0) {
-		err = image;
-		log_error("the zygote's image: %s", strerror(-err));
-		goto fail;
-	}
-	err = zygote_start(p, image);
-	if (image != o->zygote_fd)
-		close(image);
-	if (err)
-		goto fail;
-	sched_set_idle(p->sched, &trap_idle_ops, p);
-	*out = p;
-	return 0;
-fail:
-	platform_destroy(p);
-	return err;
-}
-
-void platform_destroy(struct platform *p)
+static void lane_destroy(struct platform *p)
 {
 	p->closing = true;
 	direct_exit(p);
@@ -440,9 +369,8 @@ void platform_destroy(struct platform *p)
 		close(p->kpage_fd);
 	if (p->kpage && p->kpage != MAP_FAILED)
 		munmap(p->kpage, STUB_KPAGE_FILE_LEN);
-	for (int i = 0; i < MAX_WORKERS; i++)
-		if (p->kick_fd[i] >= 0)
-			close(p->kick_fd[i]);
+	if (p->kick_fd >= 0)
+		close(p->kick_fd);
 	if (p->proc_fd >= 0)
 		close(p->proc_fd);
 	free(p->threads);
@@ -450,6 +378,97 @@ void platform_destroy(struct platform *p)
 	free(p->sites);
 	free(p->active);
 	free(p);
+}
+
+static int lane_create(const struct platform_options *o, int image, int worker, struct platform **lanes, unsigned nlanes)
+{
+	struct platform *p = lanes[worker] = new(struct platform);
+	int err;
+
+	p->worker = worker;
+	p->lanes = lanes;
+	p->nlanes = nlanes;
+	p->sched = o->sched;
+	p->no_patch = o->no_patch;
+	p->write_at_once = o->write_at_once;
+	p->listener = p->kpage_fd = -1;
+	p->streak_needed = STREAK;
+	p->hot_needed = 1;
+	atomic_store(&p->watch_deadline, KTIME_MAX);
+	p->fsgsbase = getauxval(AT_HWCAP2) & 2 && !is_without(o, "fsgsbase");
+	p->no_sync_wake = is_without(o, "sync_wake");
+	p->no_killable = is_without(o, "killable");
+	p->no_addfd_send = is_without(o, "addfd_send");
+	p->spread = is_without(o, "spread");
+	p->has_rseq = syscall(SYS_rseq, NULL, 0, 0, 0) < 0 && errno != ENOSYS;
+	p->batch = sched_getscheduler(0) == SCHED_OTHER;
+	p->ncpu = !sched_getaffinity(0, sizeof(p->cpus), &p->cpus) ? (unsigned)CPU_COUNT(&p->cpus) : 1;
+	p->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	TAILQ_INIT(&p->sleepers);
+	mutex_init(&p->lock, RANK_PLATFORM);
+	sleeplock_init(&p->zygote_lock, RANK_PLATFORM);
+	p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->kick_fd < 0) {
+		err = -errno;
+		log_error("eventfd: %s", strerror(-err));
+		return err;
+	}
+	xstate_probe(p);
+	err = kpage_create(p);
+	if (err) {
+		log_error("creating the kernel page: %s", strerror(-err));
+		return err;
+	}
+	p->kpage->spin = p->ncpu > 1 ? 4000 : 0;
+	p->kpage->fsgsbase = p->fsgsbase;
+	p->kpage->xfeatures = p->xfeatures;
+	set_ids(p);
+	p->kpage->xsave_size = p->xsave_size;
+	*(uint16_t *)(void *)p->kpage->init_fp = 0x37f;
+	*(uint32_t *)(void *)(p->kpage->init_fp + 24) = 0x1f80;
+	patch_init(p);
+	return zygote_start(p, image);
+}
+
+int platform_create(const struct platform_options *o, struct platform **out)
+{
+	unsigned n = (unsigned)MIN(sched_nworkers(o->sched), LANES_MAX);
+	struct platform **lanes = xcalloc(n, sizeof(*lanes));
+	int err, image = o->zygote_fd > 0 ? o->zygote_fd : zygote_image();
+	sigset_t chld;
+
+	/* Blocked everywhere but in the idle wait, which it interrupts: see reap(). */
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_sigchld }, NULL);
+	if (image < 0)
+		log_error("the zygote's image: %s", strerror(-image));
+	err = MIN(image, 0);
+	for (unsigned i = 0; i < n && !err; i++)
+		err = lane_create(o, image, (int)i, lanes, n);
+	if (image >= 0 && image != o->zygote_fd)
+		close(image);
+	if (err) {
+		if (lanes[0])
+			platform_destroy(lanes[0]);
+		else
+			free(lanes);
+		return err;
+	}
+	sched_set_idle(o->sched, &trap_idle_ops, lanes);
+	*out = lanes[0];
+	return 0;
+}
+
+void platform_destroy(struct platform *p)
+{
+	struct platform **lanes = p->lanes;
+
+	for (unsigned i = p->nlanes; i-- > 0;)
+		if (lanes[i])
+			lane_destroy(lanes[i]);
+	free(lanes);
 }
 
 const struct pl_host_vdso *platform_host_vdso(struct platform *p) { return &p->vdso; }
@@ -461,23 +480,27 @@ void platform_set_prefetch(struct platform *p, unsigned nr, const struct pl_pref
 {
 	if (nr >= KPAGE_NR_PREFETCH)
 		return;
-	for (int i = 0; i < 2; i++) {
-		struct kpage_prefetch *k = &p->kpage->prefetch[nr][i];
+	for (unsigned lane = 0; lane < p->nlanes; lane++)
+		for (int i = 0; i < 2; i++) {
+			struct kpage_prefetch *k = &p->lanes[lane]->kpage->prefetch[nr][i];
 
-		k->arg = pf[i].arg;
-		k->len_arg = pf[i].len_arg;
-		k->nargs = pf[i].nargs;
-		k->size = pf[i].size;
-		k->kind = pf[i].kind;
-	}
+			k->arg = pf[i].arg;
+			k->len_arg = pf[i].len_arg;
+			k->nargs = pf[i].nargs;
+			k->size = pf[i].size;
+			k->kind = pf[i].kind;
+		}
 }
 
 void platform_dump_stats(struct platform *p)
 {
-	const struct platform_stats *st = &p->stats;
+	for (unsigned lane = 0; lane < p->nlanes; lane++) {
+		const struct platform_stats *st = &p->lanes[lane]->stats;
 
-	log_debug("platform: %lu events, %lu patched, %lu polled, %lu notifications, %lu answers woke a stub, polling entered %lu left %lu, "
-		  "%lu faults, %lu kicks, %lu order batches, %lu forks, %lu threads, %lu sites patched, %lu windows for %lu reads, %lu of them failed", st->events, st->patched, st->polled, st->notifications,
-		  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->forks, st->clones, st->sites,
-		  st->windows, st->window_copies, st->shorts);
+		log_debug("platform %u: %lu events, %lu patched, %lu polled, %lu notifications, %lu answers woke a stub, polling entered %lu left %lu, "
+			  "%lu faults, %lu kicks, %lu order batches, %lu spaces moved in, %lu forks, %lu threads, %lu sites patched, %lu windows for "
+			  "%lu reads, %lu of them failed", lane, st->events, st->patched, st->polled, st->notifications,
+			  st->answers, st->polls_entered, st->polls_left, st->faults, st->kicks, st->orders, st->moved, st->forks, st->clones, st->sites,
+			  st->windows, st->window_copies, st->shorts);
+	}
 }
