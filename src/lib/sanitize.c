@@ -16,3 +16,9 @@ const char *__asan_default_options(void)
 
 const char *__ubsan_default_options(void) { return "print_stacktrace=1:halt_on_error=1:abort_on_error=1:symbolize=0"; }
 #endif
+
+#ifdef __SANITIZE_THREAD__
+/* Reports name places as bailey+0x1234, for addr2line: the jail has no symbolizer. The kernel process is a fork that starts threads. */
+const char *__tsan_default_options(void) __attribute__((used, visibility("default")));
+const char *__tsan_default_options(void) { return "die_after_fork=0:report_thread_leaks=0:symbolize=0:history_size=4:handle_segv=0:handle_sigbus=0:exitcode=0"; }
+#endif

@@ -7,6 +7,9 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
@@ -132,6 +135,11 @@ int jail_filter_load(bool host_network, const char **step)
 
 	(void)host_network;
 	*step = "loading the seccomp filter of the kernel process";
+#ifdef __SANITIZE_THREAD__
+	__sanitizer_sandbox_on_notify(NULL); /* it looks at its maps while it can */
+	log_info("no seccomp filter around the kernel process: the thread sanitizer makes other calls");
+	return 0;
+#endif
 	sigaction(SIGSYS, &sa, NULL);
 	LOAD(arch);
 	UNLESS(AUDIT_ARCH_X86_64, 1);

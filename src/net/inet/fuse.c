@@ -12,8 +12,8 @@
  * BOUNDS  A direction holds SO_SNDBUF and half of SO_RCVBUF bytes, as on the host; if all together hold FUSE_TOTAL, FUSE_POOR.
  * LIFECYCLE  A fuse_conn is counted by its two sockets, which never leave it for another.
  * LOCKS  fuse_table.lock (RANK_SOCKET) guards the table and what a socket notes for it; fuse_conn.lock (RANK_SOCKET, nested inside) the rest.
- *   fuse_end.recv_lock (sleep): only its holder takes bytes out of the queue, and copies them from there without another lock. Only
- *   with one worker: sending through the host and noting it must not be torn apart by an accept().
+ *   fuse_end.recv_lock (sleep): only its holder takes bytes out of the queue, and copies them from there without another lock.
+ *   A socket's `end` is set before `noted` is taken back: who looks at them in the other order, or under the table's lock, misses neither.
  */
 #include "net/inet/inet.h"
 #include <netinet/in.h>
@@ -119,7 +119,7 @@ void fuse_note_connect(struct socket *s)
 	struct fuse_table *t = ((struct net_namespace *)current->kernel->net)->fuse;
 	struct sockaddr_storage me, peer;
 	socklen_t me_len = sizeof(me), peer_len = sizeof(peer);
-	if (s->type != SOCK_STREAM || i->no_fuse || i->noted || i->end || sched_nworkers(current->kernel->sched) > 1)
+	if (s->type != SOCK_STREAM || i->no_fuse || i->noted || i->end)
 		return;
 	/* It is not connected yet: the listener's queue is full, or it is far away. */
 	if (getpeername(i->fd, (struct sockaddr *)&peer, &peer_len) || getsockname(i->fd, (struct sockaddr *)&me, &me_len))
@@ -134,11 +134,19 @@ void fuse_note_connect(struct socket *s)
 	t->count++;
 }
 
-void fuse_note_sent(struct inet_sock *i, size_t n, unsigned flags)
+/* Through the host, and noted, in one: accept() looks how much it was. FUSE_OFF: it is noted no more; or -errno. */
+ssize_t fuse_send_noted(struct inet_sock *i, const void *buf, size_t n, unsigned flags)
 {
-	i->host_sent += n;
+	struct fuse_table *t = ((struct net_namespace *)current->kernel->net)->fuse;
+	guard(mutex)(&t->lock);
+	if (!i->noted)
+		return FUSE_OFF;
+	ssize_t r = host_result(send(i->fd, buf, n, flags));
+	if (r > 0)
+		i->host_sent += r;
 	if (i->host_sent > FUSE_EARLY || flags & MSG_OOB)
-		fuse_forget(i);
+		forget_locked(t, i);
+	return r;
 }
 
 /* ---- buffers ---- */
@@ -204,14 +212,14 @@ static size_t append_locked(struct fuse_end *e, const uint8_t *data, size_t n)
 		b->len += k;
 		done += k;
 	}
-	e->rx_bytes += done;
+	WRITE_ONCE(e->rx_bytes, e->rx_bytes + done);
 	return done;
 }
 
 static void consume_locked(struct fuse_end *e, size_t n)
 {
 	struct fuse_buf *b;
-	e->rx_bytes -= n;
+	WRITE_ONCE(e->rx_bytes, e->rx_bytes - n);
 	while ((b = STAILQ_FIRST(&e->rx))) {
 		size_t k = MIN(n, (size_t)(b->len - b->off));
 		b->off += k;
@@ -233,7 +241,8 @@ static void drop_locked(struct fuse_end *e)
 		STAILQ_REMOVE_HEAD(&e->rx, link);
 		buf_free(e, b);
 	}
-	e->rx_bytes = e->held = 0;
+	WRITE_ONCE(e->rx_bytes, 0);
+	WRITE_ONCE(e->held, 0);
 	if (e->spare)
 		buf_free(e, e->spare);
 	e->spare = NULL;
@@ -245,7 +254,7 @@ static void show_locked(struct fuse_end *e)
 {
 	if (!e->held)
 		return;
-	e->held = 0;
+	WRITE_ONCE(e->held, 0);
 	if (e->sock && wait_queue_active(&e->sock->wait))
 		wait_queue_wake_all(&e->sock->wait, EPOLLIN | EPOLLRDNORM);
 }
@@ -270,12 +279,13 @@ void fuse_uncork(struct inet_sock *i)
 static size_t charged(const struct fuse_end *e)
 {
 	const struct fuse_end *to = e->peer;
-	return to->rx_bytes > to->window ? to->rx_bytes - to->window : 0;
+	size_t n = READ_ONCE(to->rx_bytes), window = READ_ONCE(to->window);
+	return n > window ? n - window : 0;
 }
 
 static size_t limit(const struct fuse_end *e)
 {
-	return atomic_load_explicit(&e->conn->table->total, memory_order_relaxed) > FUSE_TOTAL ? MIN(e->sndbuf, (size_t)FUSE_POOR) : e->sndbuf;
+	return atomic_load_explicit(&e->conn->table->total, memory_order_relaxed) > FUSE_TOTAL ? MIN(READ_ONCE(e->sndbuf), (size_t)FUSE_POOR) : READ_ONCE(e->sndbuf);
 }
 
 static size_t room(const struct fuse_end *e)
@@ -288,7 +298,7 @@ static size_t room(const struct fuse_end *e)
 /* For how much a reader waits at most: what its peer can send. */
 static size_t lowat(const struct socket *s, const struct fuse_end *e)
 {
-	return MIN((size_t)MAX(READ_ONCE(s->opt.rcvlowat), 1), e->window + limit(e->peer) / 2);
+	return MIN((size_t)MAX(READ_ONCE(s->opt.rcvlowat), 1), READ_ONCE(e->window) + limit(e->peer) / 2);
 }
 
 /* As the host's sockets: a third is free. */
@@ -299,8 +309,10 @@ static void set_bounds(struct fuse_end *e)
 	struct inet_sock *i = e->sock;
 	int v = 0;
 	socklen_t len = sizeof(v);
-	e->sndbuf = i->sndbuf_set && !getsockopt(i->fd, SOL_SOCKET, SO_SNDBUF, &v, &len) && v > 0 ? (size_t)v : FUSE_SNDBUF;
-	e->window = i->rcvbuf_set && !getsockopt(i->fd, SOL_SOCKET, SO_RCVBUF, &v, &len) && v > 1 ? (size_t)v / 2 : FUSE_WINDOW;
+	size_t sndbuf = i->sndbuf_set && !getsockopt(i->fd, SOL_SOCKET, SO_SNDBUF, &v, &len) && v > 0 ? (size_t)v : FUSE_SNDBUF;
+	size_t window = i->rcvbuf_set && !getsockopt(i->fd, SOL_SOCKET, SO_RCVBUF, &v, &len) && v > 1 ? (size_t)v / 2 : FUSE_WINDOW;
+	WRITE_ONCE(e->sndbuf, sndbuf);
+	WRITE_ONCE(e->window, window);
 }
 
 /* ---- fusing and defusing ---- */
@@ -344,13 +356,13 @@ void fuse_accept(struct socket *s, const struct sockaddr_storage *peer)
 			break;
 	if (!client)
 		return;
-	forget_locked(t, client);
 	len = sizeof(me);
-	if (getpeername(client->fd, (struct sockaddr *)&me, &len)) /* what it noted is over, and these names are another connection's */
+	/* Else what it noted is over, and these names are another connection's. */
+	struct fuse_conn *c = getpeername(client->fd, (struct sockaddr *)&me, &len) ? NULL : kzalloc(sizeof(*c));
+	if (!c) {
+		forget_locked(t, client);
 		return;
-	struct fuse_conn *c = kzalloc(sizeof(*c));
-	if (!c)
-		return;
+	}
 	c->table = t;
 	refcount_init(&c->ref);
 	refcount_get(&c->ref);
@@ -366,8 +378,9 @@ void fuse_accept(struct socket *s, const struct sockaddr_storage *peer)
 		}
 		left -= r;
 	}
+	forget_locked(t, client);
+	stir(client); /* its release waits for the lock */
 	mutex_unlock(&c->lock);
-	stir(client);
 }
 
 void fuse_defuse(struct inet_sock *i)
@@ -382,19 +395,19 @@ void fuse_defuse(struct inet_sock *i)
 		if (c->end[n].sock)
 			stir(c->end[n].sock);
 	}
-	mutex_unlock(&c->lock);
 	for (int n = 0; n < 2; n++) /* those who poll hear from the host again */
 		if (c->end[n].sock && wait_queue_active(&c->end[n].sock->wait))
 			(void)inet_watch(c->end[n].sock);
+	mutex_unlock(&c->lock);
 	sched_expect_host();
 }
 
 /* Before the host's socket is closed, or disconnected, which is always a reset. */
 void fuse_close(struct inet_sock *i, bool disconnect)
 {
+	fuse_forget(i);
 	struct fuse_end *e = i->end;
 	struct fuse_conn *c;
-	fuse_forget(i);
 	if (!e)
 		return;
 	c = e->conn;
@@ -414,9 +427,9 @@ void fuse_close(struct inet_sock *i, bool disconnect)
 
 void fuse_release(struct inet_sock *i)
 {
+	fuse_close(i, false);
 	struct fuse_end *e = i->end;
 	struct fuse_conn *c;
-	fuse_close(i, false);
 	if (!e)
 		return;
 	c = e->conn;
@@ -452,7 +465,8 @@ ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, s
 				(*own)->off = (const uint8_t *)buf - (*own)->data;
 				(*own)->len = (*own)->off + n;
 				STAILQ_INSERT_TAIL(&to->rx, *own, link);
-				to->rx_bytes += k = n;
+				k = n;
+				WRITE_ONCE(to->rx_bytes, to->rx_bytes + k);
 				*own = NULL;
 			} else {
 				k = append_locked(to, buf, MIN(n, free));
@@ -461,9 +475,9 @@ ssize_t fuse_push(struct socket *s, struct kmsg *m, const void *buf, size_t n, s
 			if (unlikely(hold)) {
 				if (!to->held)
 					ktimer_start(&to->cork, ktime_mono() + FUSE_CORK_NS);
-				to->held = to->held + k < FUSE_SEGMENT ? to->held + k : 0;
+				WRITE_ONCE(to->held, to->held + k < FUSE_SEGMENT ? to->held + k : 0);
 			} else {
-				to->held = 0;
+				WRITE_ONCE(to->held, 0);
 			}
 			if (visible(to) && wait_queue_active(&to->sock->wait))
 				wait_queue_wake_all(&to->sock->wait, EPOLLIN | EPOLLRDNORM);
@@ -519,7 +533,7 @@ ssize_t fuse_recv(struct socket *s, struct kmsg *m, size_t n, unsigned flags, kt
 	struct fuse_end *e = i->end, *from = e->peer;
 	struct fuse_conn *c = e->conn;
 	bool wait = !(m->flags & MSG_DONTWAIT);
-	if (!e->rx_bytes && c->off)
+	if (c->off && !READ_ONCE(e->rx_bytes))
 		return FUSE_OFF;
 	for (;;) {
 		size_t least = wait ? MAX(MIN(lowat(s, e), n), (size_t)1) : 1;

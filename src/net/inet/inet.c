@@ -9,13 +9,16 @@ int inet_watch(struct inet_sock *i)
 {
 	if (atomic_load_explicit(&i->polled, memory_order_acquire))
 		return 0;
-	guard(mutex)(&i->lock);
-	if (i->polled)
+	mutex_lock_nested(&i->lock); /* inside fuse_conn.lock */
+	if (i->polled) {
+		mutex_unlock(&i->lock);
 		return 0;
+	}
 	atomic_store(&i->ready, INET_UNKNOWN);
 	i->poll.ready = &i->ready;
 	int r = host_poll_add(&i->poll, current->kernel->sched, i->fd, &i->wait);
 	atomic_store_explicit(&i->polled, !r, memory_order_release);
+	mutex_unlock(&i->lock);
 	return r;
 }
 
@@ -25,6 +28,9 @@ unsigned inet_refresh(struct inet_sock *i)
 	unsigned r = host_poll_now(i->fd, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP);
 	atomic_fetch_or(&i->ready, r);
 	atomic_fetch_and(&i->ready, ~INET_UNKNOWN);
+	/* Between two of us, on two workers, the state may have been 0 for a moment: who went to sleep then looks again. */
+	if (r && sched_nworkers(current->kernel->sched) > 1 && wait_queue_active(&i->wait))
+		wait_queue_wake_all(&i->wait, EPOLLMSG);
 	return r;
 }
 

@@ -40,8 +40,8 @@ struct inet_sock {
 	struct netlink_note *notes; /* AF_NETLINK: messages of this kernel, oldest first; lock */
 
 	/* fuse.c */
-	struct fuse_end *end; /* of a connection that is, or was, fused; set once, by accept() */
-	struct fuse_table *noted; /* waits there for its accept(); table lock, as the next three */
+	_Atomic(struct fuse_end *) end; /* of a connection that is, or was, fused; set once, by accept() */
+	_Atomic(struct fuse_table *) noted; /* waits there for its accept(); written with the table lock, as the next three */
 	LIST_ENTRY(inet_sock) fuse_link;
 	struct fuse_key fuse_key;
 	size_t host_sent;
@@ -59,7 +59,7 @@ struct fuse_buf {
 struct fuse_table *fuse_table_create(void);
 bool inet_fused(struct inet_sock *i);
 void fuse_note_connect(struct socket *s); /* the host has begun a connection */
-void fuse_note_sent(struct inet_sock *i, size_t n, unsigned flags); /* through the host, while it is noted */
+ssize_t fuse_send_noted(struct inet_sock *i, const void *buf, size_t n, unsigned flags); /* through the host, while it is noted; or FUSE_OFF */
 void fuse_forget(struct inet_sock *i);	  /* it is not to be fused */
 void fuse_accept(struct socket *s, const struct sockaddr_storage *peer);
 void fuse_defuse(struct inet_sock *i);

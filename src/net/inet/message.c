@@ -57,10 +57,15 @@ static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, siz
 	struct inet_sock *i = s->private;
 	bool nonblock = m->flags & MSG_DONTWAIT, again = false;
 	for (;;) {
+		bool noted = i->noted; /* before end */
 		ssize_t r;
 		if (i->end && (r = fuse_push(s, m, buf, n, own, deadline)) != FUSE_OFF)
 			return r;
-		if (!m->name_len && !ctl_len) {
+		if (unlikely(noted) && !m->name_len && !ctl_len) {
+			r = fuse_send_noted(i, buf, n, flags);
+			if (r == FUSE_OFF)
+				continue;
+		} else if (!m->name_len && !ctl_len) {
 			r = host_result(send(i->fd, buf, n, flags));
 		} else {
 			struct iovec io = { (void *)buf, n };
@@ -69,8 +74,6 @@ static ssize_t send_piece(struct socket *s, struct kmsg *m, const void *buf, siz
 			r = host_result(sendmsg(i->fd, &h, flags));
 		}
 		if (r >= 0) {
-			if (unlikely(i->noted != NULL))
-				fuse_note_sent(i, r, flags);
 			sched_expect_host();
 			if (atomic_load_explicit(&i->polled, memory_order_relaxed) &&
 			    !(atomic_load_explicit(&i->ready, memory_order_relaxed) & INET_OUT_UNKNOWN))
@@ -117,8 +120,10 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 		if ((r = filter_control(m, ctl, &ctl_len)))
 			return r;
 	}
-	if (stream && (ctl_len || flags & (MSG_OOB | MSG_FASTOPEN)))
+	if (stream && (ctl_len || flags & (MSG_OOB | MSG_FASTOPEN))) {
+		fuse_forget(s->private);
 		fuse_defuse(s->private);
+	}
 	size_t cap = stream ? BOUNCE_MAX : MAX(m->iter->count, (size_t)1);
 	if (!stream && m->iter->count > 0x10000 + 64)
 		return -EMSGSIZE;
@@ -173,7 +178,7 @@ static ssize_t recv_piece(struct socket *s, struct kmsg *m, struct msghdr *h, un
 	bool by_queue = !(flags & (MSG_OOB | MSG_ERRQUEUE));
 	if (!inet_fused(i) && !nonblock && s->opt.rcvlowat > 1) {
 		ssize_t r = inet_watch(i);
-		while (!r && !inet_fused(i) && !(inet_refresh(i) & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)))
+		while (!r && !inet_fused(i) && !(inet_refresh(i) & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)) && !inet_fused(i))
 			r = inet_wait(i, INET_READABLE, deadline, s->rcvtimeo);
 		if (r)
 			return r;
@@ -186,6 +191,8 @@ static ssize_t recv_piece(struct socket *s, struct kmsg *m, struct msghdr *h, un
 		if (!polled || nonblock || atomic_load(&i->ready) & INET_READABLE || READ_ONCE(i->notes)) {
 			if (polled)
 				atomic_fetch_and(&i->ready, ~(unsigned)(EPOLLIN | EPOLLPRI | INET_IN_UNKNOWN | INET_ERR_UNKNOWN));
+			if (by_queue && inet_fused(i)) /* and who fused it said so before we took that back */
+				return FUSE_OFF;
 			if (unlikely(READ_ONCE(i->notes)) && (r = netlink_take_note(i, h, flags)) != -EAGAIN)
 				return r;
 			if (plain) {
