@@ -18,7 +18,7 @@ struct cred *cred_create_root(struct user_namespace *ns)
 	return c;
 }
 
-struct cred *cred_dup(const struct cred *o)
+RACY struct cred *cred_dup(const struct cred *o) /* which others count meanwhile */
 {
 	struct cred *c = new(struct cred);
 

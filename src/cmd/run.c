@@ -23,7 +23,7 @@
 
 extern char **environ;
 
-enum { OPT_ROOTFS = 256, OPT_BIND, OPT_ENV, OPT_CLEAR_ENV, OPT_CWD, OPT_USER, OPT_HOSTNAME, OPT_NETWORK, OPT_MEMORY, OPT_PIDS, OPT_STRACE, OPT_EVENTS, OPT_CALLS, OPT_CPUS, OPT_LOG,
+enum { OPT_ROOTFS = 256, OPT_BIND, OPT_ENV, OPT_CLEAR_ENV, OPT_CWD, OPT_USER, OPT_HOSTNAME, OPT_NETWORK, OPT_MEMORY, OPT_PIDS, OPT_WORKERS, OPT_STRACE, OPT_EVENTS, OPT_CALLS, OPT_CPUS, OPT_LOG,
        OPT_NO_PATCH, OPT_INIT, OPT_HELP };
 static const struct { const char *name; int key, has_arg; const char *arg, *help; } options[] = {
 	{ "rootfs", OPT_ROOTFS, required_argument, "DIR", "read-only lower tree of the root file system (default: the host's /); writes stay in memory" },
@@ -37,6 +37,7 @@ static const struct { const char *name; int key, has_arg; const char *arg, *help
 	{ "memory", OPT_MEMORY, required_argument, "SIZE", "bound on the guest's memory: bytes, or with k, m, g" },
 	{ "pids", OPT_PIDS, required_argument, "N", "bound on the number of tasks" },
 	{ "cpus", OPT_CPUS, required_argument, "N", "CPUs that the guest has (default: all that the caller may use)" },
+	{ "workers", OPT_WORKERS, required_argument, "N", "host threads that serve system calls (default: $BAILEY_WORKERS, or 1)" },
 	{ "init", OPT_INIT, no_argument, NULL, "CMD is process 2, as below an init, instead of process 1" },
 	{ "strace", OPT_STRACE, optional_argument, "FILE", "trace system calls (default: to standard error)" },
 	{ "events", OPT_EVENTS, required_argument, "FILE", "tell of starts, clones, execs and exits: a line of JSON each" },
@@ -196,6 +197,11 @@ static void parse(struct run *r, int key, char *arg)
 		o->max_pids = parse_u32(arg, &end, "number");
 		if (*end || !o->max_pids)
 			wrong("--pids %s: not a number", arg);
+		break;
+	case OPT_WORKERS:
+		o->workers = parse_u32(arg, &end, "number");
+		if (*end || !o->workers || o->workers > WORKERS_MAX)
+			wrong("--workers %s: not a number from 1 to %d", arg, WORKERS_MAX);
 		break;
 	case OPT_STRACE:
 		o->strace_fd = arg ? open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644) : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);

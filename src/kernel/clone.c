@@ -380,7 +380,7 @@ static long do_clone(struct task *t, const struct clone_args_k *a)
 	if (a->flags & CLONE_PARENT_SETTID)
 		(void)put_int_now(t, a->parent_tid, nr); /* as Linux: a bad pointer is not reported */
 	refcount_get(&c->ref); /* the fiber's */
-	int event = unlikely(t->trace_calls) ? ptrace_clone_event(t, a->flags, a->exit_signal) : 0;
+	int event = unlikely(READ_ONCE(t->trace_calls)) ? ptrace_clone_event(t, a->flags, a->exit_signal) : 0;
 	int event_nr = event ? ptrace_event_nr(t, c->pid) : 0;
 	r = link_task(c, t, tg, a, event);
 	if (r) {

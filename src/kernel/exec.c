@@ -689,7 +689,7 @@ static int ptrace_tid(struct task *t)
 static const struct run_state *exec_run(struct task *t)
 {
 	struct exec_state *e = t->exec;
-	int old_nr = t->trace_calls ? ptrace_tid(t) : 0;
+	int old_nr = READ_ONCE(t->trace_calls) ? ptrace_tid(t) : 0;
 	if (de_thread(t)) {
 		t->exec = NULL;
 		exec_state_free(e);
@@ -720,7 +720,7 @@ static const struct run_state *exec_run(struct task *t)
 		return &run_exit;
 	}
 	t->result = 0;
-	if (unlikely(t->trace_calls))
+	if (unlikely(READ_ONCE(t->trace_calls)))
 		ptrace_exec(t, old_nr);
 	return &run_syscall_exit;
 }

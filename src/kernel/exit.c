@@ -352,7 +352,7 @@ static const struct run_state *exit_first(struct task *t)
 {
 	t->after_syscall = NULL;
 	task_core_join(t);
-	if (unlikely(t->trace_calls))
+	if (unlikely(READ_ONCE(t->trace_calls)))
 		ptrace_exit(t);
 	t->syscall_nr = -1;
 	return &run_exit_main;

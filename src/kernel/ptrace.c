@@ -38,8 +38,8 @@ void ptrace_link_locked(struct task *t, struct task *tracer, unsigned options, b
 	p->calls = TRACE_NO_CALLS;
 	p->step = p->listening = p->waitable = p->watch = false;
 	memset(p->debugreg, 0, sizeof(p->debugreg));
-	t->tracer = tracer;
-	t->trace_calls = true;
+	WRITE_ONCE(t->tracer, tracer);
+	__atomic_store_n(&t->trace_calls, true, __ATOMIC_RELEASE); /* the task may run: with what it needs */
 	TAILQ_INSERT_TAIL(&tracer->tracees, t, tracee_link);
 }
 
@@ -49,8 +49,9 @@ static void release_locked(struct task *t)
 	struct thread_group *tg = t->tg;
 	struct ptrace_state *p = t->ptrace;
 	TAILQ_REMOVE(&t->tracer->tracees, t, tracee_link);
-	t->tracer = NULL;
-	t->trace_calls = t->trap_stop_pending = false;
+	WRITE_ONCE(t->tracer, NULL);
+	WRITE_ONCE(t->trace_calls, false);
+	t->trap_stop_pending = false;
 	p->options = 0;
 	p->calls = TRACE_NO_CALLS;
 	p->step = p->listening = p->seized = false;
@@ -92,7 +93,7 @@ void ptrace_exit_tracer_locked(struct task *t)
 int ptrace_clone_event(struct task *t, uint64_t flags, int exit_signal)
 {
 	int event;
-	if (!t->tracer || (flags & CLONE_UNTRACED))
+	if (!READ_ONCE(t->tracer) || (flags & CLONE_UNTRACED))
 		return 0;
 	event = flags & CLONE_VFORK ? PTRACE_EVENT_VFORK : exit_signal != SIGCHLD || (flags & CLONE_THREAD) ? PTRACE_EVENT_CLONE : PTRACE_EVENT_FORK;
 	return ptrace_event_enabled(t, event) ? event : 0;

@@ -258,9 +258,9 @@ bool ptrace_call_enter(struct task *t)
 {
 	struct ptrace_state *p = t->ptrace;
 	uint8_t calls;
-	if (!p || !t->tracer)
+	if (!p || !READ_ONCE(t->tracer))
 		return true;
-	calls = p->calls;
+	calls = READ_ONCE(p->calls);
 	ptrace_step_clear(t);
 	if (calls == TRACE_NO_CALLS)
 		return true;
@@ -299,9 +299,9 @@ void ptrace_call_exit(struct task *t)
 {
 	struct ptrace_state *p = t->ptrace;
 	siginfo_k i;
-	if (!p || !t->tracer)
+	if (!p || !READ_ONCE(t->tracer))
 		return;
-	if (p->calls == TRACE_CALLS) {
+	if (READ_ONCE(p->calls) == TRACE_CALLS) {
 		call_stop(t, PTRACE_EVENTMSG_SYSCALL_EXIT);
 		if (p->step || p->watch)
 			atomic_store(&t->work_pending, true);

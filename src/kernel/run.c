@@ -42,7 +42,7 @@ static __attribute__((cold, noinline)) const struct run_state *guest_fault(struc
 	/* The host reports page faults as SEGV or BUS with an address; only those may be the mm's to repair. */
 	if ((ev->signo == SIGSEGV || ev->signo == SIGBUS) && ev->trapno == 14 && mm_fault(t->mm, ev->addr, ev->err, &code))
 		return &run_app;
-	if (unlikely(t->trace_calls) && ev->signo == SIGTRAP && ev->trapno == 1 && ptrace_watch_step(t, &code))
+	if (unlikely(READ_ONCE(t->trace_calls)) && ev->signo == SIGTRAP && ev->trapno == 1 && ptrace_watch_step(t, &code))
 		return &run_app;
 	siginfo_k info = { .si_signo = ev->signo, .si_code = code };
 	info.fault.addr = ev->addr;
@@ -168,7 +168,7 @@ static const struct run_state *app(struct task *t)
 					trace_call(t, TRACE_CALL_ENTER, nr, 0);
 				if (t->dispatched && !user_dispatch_check(t, nr, &r))
 					goto made; /* a signal, which tracers and filters see nothing of */
-				if (t->trace_calls)
+				if (READ_ONCE(t->trace_calls))
 					return &run_syscall_enter;
 				if (t->seccomp_mode && !seccomp_check(t, nr, &r))
 					goto made; /* r, or how it ends, is set */
@@ -276,7 +276,7 @@ static const struct run_state *syscall_exit(struct task *t)
 {
 	check_syscall_exit(t);
 	pl_set_result(t->thread, t->result);
-	if (unlikely(t->trace_calls))
+	if (unlikely(READ_ONCE(t->trace_calls)))
 		ptrace_call_exit(t);
 	if (t->have_restart_mask)
 		return &run_interrupt;
@@ -294,7 +294,7 @@ static const struct run_state *vfork_wait(struct task *t)
 		(void)wait_event(&v->wq, atomic_load(&v->done), PARK_KILLABLE, KTIME_MAX);
 	}
 	t->vfork_waiting = NULL;
-	if (unlikely(t->trace_calls))
+	if (unlikely(READ_ONCE(t->trace_calls)))
 		ptrace_event(t, PTRACE_EVENT_VFORK_DONE, ptrace_event_nr(t, v->pid));
 	vfork_done_put(v);
 	return &run_syscall_exit;

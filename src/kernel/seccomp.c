@@ -198,7 +198,7 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 	siginfo_k info;
 
 	*result = -ENOSYS;
-	if (unlikely(t->trace_calls) && ptrace_suspends_seccomp(t))
+	if (unlikely(READ_ONCE(t->trace_calls)) && ptrace_suspends_seccomp(t))
 		return true;
 	if (READ_ONCE(t->seccomp_mode) == SECCOMP_MODE_STRICT)
 		return strict_check(t, nr);

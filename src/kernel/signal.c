@@ -99,7 +99,7 @@ sigset_k task_blocked_locked(struct task *t)
 	return pl_mask_get(t->thread) & ~SIG_UNBLOCKABLE;
 }
 
-static bool any_pending(struct task *t) { return t->pending.set | t->tg->pending.set; }
+static bool any_pending(struct task *t) { return READ_ONCE(t->pending.set) | READ_ONCE(t->tg->pending.set); }
 
 void task_mask_asks_locked(struct task *t)
 {
@@ -646,7 +646,7 @@ bool task_has_work(struct task *t)
 /* The end of a delivery: what this thread sent itself, and stays. */
 void task_mask_settle(struct task *t)
 {
-	if (likely(t->mask_busy || !any_pending(t)))
+	if (likely(READ_ONCE(t->mask_busy) || !any_pending(t))) /* who sets them under the lock sees to it himself */
 		return;
 	signal_lock(t);
 	if (any_pending(t))

@@ -16,7 +16,7 @@ void task_set_stop(struct task *t, int kind)
 {
 	mutex_assert_held(&t->tg->sighand->lock);
 	BUG_ON(!stop_change_ok(t->stop, kind));
-	t->stop = kind;
+	WRITE_ONCE(t->stop, kind);
 	if (kind == STOP_NONE)
 		fiber_wake(t->fiber);
 }
@@ -30,7 +30,7 @@ int task_stop_wait(struct task *t)
 		err = fiber_park(PARK_KILLABLE, KTIME_MAX);
 	if (err) {
 		signal_lock(t);
-		t->stop = STOP_NONE;
+		WRITE_ONCE(t->stop, STOP_NONE);
 		signal_unlock(t);
 	}
 	return err;

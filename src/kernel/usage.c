@@ -31,10 +31,10 @@ void task_usage(struct task *t, struct task_usage *u)
 	u->utime = t->past_utime + (t->thread ? pl_thread_cpu_time(t->thread) : 0);
 	mutex_unlock(&t->lock);
 	u->stime = ticks_to_ktime(t->kernel, READ_ONCE(t->kernel_ticks));
-	u->minflt = t->min_flt;
-	u->majflt = t->maj_flt;
-	u->nvcsw = t->nvcsw;
-	u->nivcsw = t->nivcsw;
+	u->minflt = READ_ONCE(t->min_flt);
+	u->majflt = READ_ONCE(t->maj_flt);
+	u->nvcsw = READ_ONCE(t->nvcsw);
+	u->nivcsw = READ_ONCE(t->nivcsw);
 }
 
 void group_usage(struct thread_group *tg, struct task_usage *u)

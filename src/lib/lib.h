@@ -23,9 +23,24 @@
 #define MAX(a, b) ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ > b_ ? a_ : b_; })
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-#ifdef __SANITIZE_THREAD__ /* it does not know volatile accesses, nor fences */
-#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
-#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
+#ifdef __SANITIZE_THREAD__
+/* It knows neither volatile accesses nor fences. READ_ONCE says that another worker may write meanwhile and that either value will do:
+ * it is not shown. */
+#define READ_ONCE(x)                                                                                                   \
+	({                                                                                                             \
+		uint64_t ro_;                                                                                          \
+		if (sizeof(x) == 8)                                                                                    \
+			__asm__ volatile("movq %1, %0" : "=r"(ro_) : "m"(x));                                          \
+		else if (sizeof(x) == 4)                                                                               \
+			__asm__ volatile("movl %1, %k0" : "=r"(ro_) : "m"(x));                                         \
+		else if (sizeof(x) == 2)                                                                               \
+			__asm__ volatile("movzwl %1, %k0" : "=r"(ro_) : "m"(x));                                       \
+		else                                                                                                   \
+			__asm__ volatile("movzbl %1, %k0" : "=r"(ro_) : "m"(x));                                       \
+		(__typeof__(x))ro_;                                                                                    \
+	})
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#define RACY __attribute__((no_sanitize("thread"))) /* a function of which that holds */
 static inline void full_fence(void)
 {
 	static _Atomic int all;
@@ -34,6 +49,7 @@ static inline void full_fence(void)
 #else
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define RACY
 static inline void full_fence(void) { atomic_thread_fence(memory_order_seq_cst); }
 #endif
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))

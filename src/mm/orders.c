@@ -41,7 +41,7 @@ void mm_settle(struct mm *mm)
 {
 	struct fiber_context *c;
 
-	if (likely(!mm->npending) || mm->undo_error)
+	if (likely(!READ_ONCE(mm->npending)) || READ_ONCE(mm->undo_error))
 		return;
 	c = fiber_context();
 	/* Another fiber looks on (ptrace, /proc): the orders belong to a thread on its way into the guest; a race as on any kernel. */

@@ -15,7 +15,7 @@ static inline bool access_ok(uaddr_t a, size_t n) { return likely(a <= PL_TASK_S
 
 static inline void settle(struct mm *mm)
 {
-	if (unlikely(mm->npending))
+	if (unlikely(READ_ONCE(mm->npending)))
 		mm_settle(mm);
 }
 

@@ -347,8 +347,9 @@ int sandbox_run(struct sandbox_options *o)
 	r = memory_watch_prepare(o->memory_limit, &watch);
 	if (r)
 		return fail(o, EXIT_BAILEY, "--memory: %s", strerror(-r));
-	const char *workers = getenv("BAILEY_WORKERS"); /* for tests */
-	s->sched = sched_create(workers && *workers >= '1' && *workers <= '8' && !workers[1] ? *workers - '0' : 1);
+	const char *env = getenv("BAILEY_WORKERS");
+	int workers = o->workers ? (int)o->workers : env ? atoi(env) : 1;
+	s->sched = sched_create(MAX(1, MIN(workers, WORKERS_MAX)));
 	struct platform_options po = { .sched = s->sched, .no_patch = o->no_patch, .write_at_once = o->strace_fd >= 0 || (o->events_fd >= 0 && o->calls),
 				       .without = getenv("BAILEY_NO"), .zygote_fd = -1 };
 	r = platform_create(&po, &s->platform);

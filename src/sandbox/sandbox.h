@@ -20,6 +20,7 @@ struct sandbox_bind {
 	int fd;	    /* the tree */
 	char *file; /* SRC is a file: its name in the tree */
 };
+#define WORKERS_MAX 64
 struct sandbox_options {
 	const char *rootfs;  /* borrowed; NULL: the host's / */
 	struct sandbox_bind *binds;
@@ -29,6 +30,7 @@ struct sandbox_options {
 	bool persistent; /* it goes on without processes, until the control socket's other end is closed */
 	uint64_t memory_limit;
 	unsigned max_pids;
+	unsigned workers; /* 0: the environment's BAILEY_WORKERS, or one */
 	int strace_fd, events_fd; /* -1: off */
 	const char *calls; /* names of system calls with commas between, which strace shows (NULL: all) and events tell of (NULL: none) */
 	unsigned ncpus; /* CPUs for guests; 0: all that the caller may use */

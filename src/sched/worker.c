@@ -505,6 +505,18 @@ int sched_run(struct sched *s)
 	thread_setup(main);
 	thread_run(main);
 	thread_set_self(NULL);
+	/* Nobody is in the middle of anything when the caller goes on, but for who is stuck in the host. */
+	for (int i = 0; s->nworkers > 1 && i < 1000; i++) {
+		bool running = false;
+
+		mutex_lock(&s->thread_lock);
+		for (struct thread *t = s->threads; t; t = t->all)
+			running |= t->joinable && !atomic_load(&t->finished);
+		mutex_unlock(&s->thread_lock);
+		if (!running)
+			break;
+		nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+	}
 	return atomic_load(&s->code);
 }
 

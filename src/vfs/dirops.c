@@ -281,7 +281,7 @@ static int remove_name(int dfd, const char *name, bool isdir)
 		fsnotify(di, gone, last, IN_DELETE | (isdir ? IN_ISDIR : 0), 0);
 		if (!isdir)
 			fsnotify(NULL, gone, NULL, IN_ATTRIB, 0); /* its number of links */
-		if (isdir || !gone->nlink)
+		if (isdir || !READ_ONCE(gone->nlink))
 			fsnotify(NULL, gone, NULL, IN_DELETE_SELF, 0);
 		inode_put(gone);
 	}

@@ -81,9 +81,9 @@ int generic_getattr(struct inode *i, struct kstat *st)
 	st->nlink = READ_ONCE(i->nlink);
 	st->uid = READ_ONCE(i->uid);
 	st->gid = READ_ONCE(i->gid);
-	st->atime = i->atime;
-	st->mtime = i->mtime;
-	st->ctime = i->ctime;
+	st->atime = READ_TIME(i->atime);
+	st->mtime = READ_TIME(i->mtime);
+	st->ctime = READ_TIME(i->ctime);
 	st->btime = i->btime;
 	st->has_btime = false;
 	st->attributes = READ_ONCE(i->fsflags) & (INODE_IMMUTABLE | INODE_APPEND | INODE_NODUMP); /* STATX_ATTR_ has the same bits */

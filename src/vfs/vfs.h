@@ -114,6 +114,7 @@ struct inode *inode_new(struct super_block *sb, uint32_t mode, const struct inod
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
 void inode_touch(struct inode *i, unsigned attr_valid); /* set ATTR_?TIME to now */
+#define READ_TIME(t) ((struct timespec){ READ_ONCE((t).tv_sec), READ_ONCE((t).tv_nsec) })
 int generic_getattr(struct inode *i, struct kstat *st);
 int generic_setattr(struct inode *i, const struct iattr *a);
 enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };

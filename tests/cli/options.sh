@@ -26,6 +26,9 @@ run 0 '1 0' -- sh -c 'echo $$ $PPID'
 run 0 'got 2 1' --init -- sh -c 'trap "printf \"got \"" TERM; kill -TERM -$$; echo $$ $PPID'
 run 143 '' --init -- sh -c 'kill -TERM -$$; sleep 5'
 run 0 1 --init -- sh -c '(sh -c "sleep 0.2; exec sh -c \"echo \\\$PPID\"" &); sleep 0.6'
+# --workers
+run 0 hi --workers 3 -- sh -c 'sh -c "echo hi" | cat'
+run 125 '*not a number*' --workers 0 -- true
 # --hostname
 run 0 bailey -- hostname
 run 0 box --hostname box -- hostname

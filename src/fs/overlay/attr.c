@@ -57,8 +57,8 @@ int ovl_setattr(struct inode *i, const struct iattr *a)
 		}
 		if (a->valid & ATTR_SIZE) {
 			mutex_lock(&i->attr_lock);
-			i->size = a->size;
-			i->mtime = up->mtime;
+			WRITE_ONCE(i->size, READ_ONCE(up->size)); /* as size_changed() */
+			i->mtime = READ_TIME(up->mtime);
 			i->ctime = vfs_now();
 			mutex_unlock(&i->attr_lock);
 		}

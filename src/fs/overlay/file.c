@@ -111,9 +111,9 @@ int ovl_copy_up(struct ovl_inode *oi, struct file *f, uint64_t limit)
 		return r;
 	}
 	a.valid = ATTR_ATIME | ATTR_MTIME | ATTR_CTIME;
-	a.atime = i->atime;
-	a.mtime = i->mtime;
-	a.ctime = i->ctime;
+	a.atime = READ_TIME(i->atime);
+	a.mtime = READ_TIME(i->mtime);
+	a.ctime = READ_TIME(i->ctime);
 	generic_setattr(up, &a);
 	atomic_store_explicit(&oi->upper, up, memory_order_release);
 	return 0;
@@ -155,9 +155,15 @@ static struct file *real_file(struct file *f, bool write, int *err)
 	return in;
 }
 
+/* Whoever changed the inner size calls this: the last one to hold the lock takes over the last size. */
 static inline void size_changed(struct file *f, struct file *in)
 {
-	WRITE_ONCE(f->inode->size, READ_ONCE(in->inode->size));
+	struct inode *i = f->inode;
+
+	if (READ_ONCE(i->size) == READ_ONCE(in->inode->size))
+		return;
+	guard(mutex)(&i->attr_lock);
+	WRITE_ONCE(i->size, READ_ONCE(in->inode->size));
 }
 
 static ssize_t ovl_read(struct file *f, struct iov_iter *to, int64_t *pos)

@@ -14,19 +14,19 @@ char task_state_char(struct task *t)
 		return 'X';
 	if (t->exit_state == TASK_EXIT_ZOMBIE)
 		return 'Z';
-	switch (t->stop) {
+	switch (READ_ONCE(t->stop)) {
 	case STOP_GROUP: return 'T';
 	case STOP_PTRACE: return 't';
 	case STOP_VFORK:
 	case STOP_EXEC: return 'D';
 	case STOP_NONE: break;
 	}
-	if (t->state == &run_vfork_wait)
+	if (READ_ONCE(t->state) == &run_vfork_wait)
 		return 'D';
 	if (READ_ONCE(t->syscall_nr) < 0)
 		return 'R';
 	guard(mutex)(&t->lock); /* holds the fiber */
-	return t->blocked_notice || (t->fiber && fiber_is_parked(t->fiber)) ? 'S' : 'R';
+	return READ_ONCE(t->blocked_notice) || (t->fiber && fiber_is_parked(t->fiber)) ? 'S' : 'R';
 }
 
 static const char *state_name(char c)

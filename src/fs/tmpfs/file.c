@@ -44,10 +44,10 @@ static void accessed(struct file *f)
 
 	if (f->flags & O_NOATIME)
 		return;
-	struct timespec now = vfs_now();
-	if (likely(now.tv_sec - i->atime.tv_sec < 24 * 3600 &&
-		   (i->atime.tv_sec > i->mtime.tv_sec || (i->atime.tv_sec == i->mtime.tv_sec && i->atime.tv_nsec > i->mtime.tv_nsec)) &&
-		   (i->atime.tv_sec > i->ctime.tv_sec || (i->atime.tv_sec == i->ctime.tv_sec && i->atime.tv_nsec > i->ctime.tv_nsec))))
+	struct timespec now = vfs_now(), atime = READ_TIME(i->atime), mtime = READ_TIME(i->mtime), ctime = READ_TIME(i->ctime);
+	if (likely(now.tv_sec - atime.tv_sec < 24 * 3600 &&
+		   (atime.tv_sec > mtime.tv_sec || (atime.tv_sec == mtime.tv_sec && atime.tv_nsec > mtime.tv_nsec)) &&
+		   (atime.tv_sec > ctime.tv_sec || (atime.tv_sec == ctime.tv_sec && atime.tv_nsec > ctime.tv_nsec))))
 		return;
 	mf = vfs_mnt_flags(&f->path);
 	if (mf & (MS_RDONLY | MS_NOATIME))

@@ -327,7 +327,6 @@ static void init_end(struct fuse_conn *c, int n, struct inet_sock *i)
 	sleeplock_init(&e->recv_lock, RANK_EPOLL);
 	ktimer_init(&e->cork, current->kernel->sched, cork_timeout);
 	set_bounds(e);
-	i->end = e;
 }
 
 /* Sleepers look again what the socket is; nobody who polls takes this for news. */
@@ -372,12 +371,14 @@ void fuse_accept(struct socket *s, const struct sockaddr_storage *peer)
 	init_end(c, 1, i);
 	for (size_t left = client->host_sent; left;) {
 		ssize_t r = recv(i->fd, buf, MIN(left, sizeof(buf)), MSG_DONTWAIT);
-		if (r <= 0 || append_locked(i->end, buf, r) < (size_t)r) { /* it has not arrived: let the host go on */
+		if (r <= 0 || append_locked(&c->end[1], buf, r) < (size_t)r) { /* it has not arrived: let the host go on */
 			atomic_store(&c->off, true);
 			break;
 		}
 		left -= r;
 	}
+	i->end = &c->end[1];
+	client->end = &c->end[0];
 	forget_locked(t, client);
 	stir(client); /* its release waits for the lock */
 	mutex_unlock(&c->lock);

@@ -663,7 +663,7 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 		l->args[2] = (uint64_t)t->copies[0].off << 32 | t->copies[0].len;
 		memcpy(l->args + 3, t->small, SLOT_INLINE);
 	}
-	l->kick = kick;
+	WRITE_ONCE(l->kick, kick);
 	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
 	if (unlikely(!kick && atomic_load(&t->kick)))
 		WRITE_ONCE(l->kick, 1); /* its maker may have seen the phase before and left it to us, or both set it */
@@ -702,7 +702,7 @@ bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
 		memcpy(l->args + 3, t->small, SLOT_INLINE);
 	}
 	l->info = ans;
-	l->kick = 0;
+	WRITE_ONCE(l->kick, 0);
 	__atomic_store_n(&l->state, SLOT_RUN, __ATOMIC_RELEASE);
 	return true;
 }

@@ -371,8 +371,8 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 		thread_go(t, ans, result);
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL && atomic_load_explicit(&p->nactive, memory_order_relaxed) == 1)
 		spin_for_event(t);
-	if (polled && !in_kernel(t)) {
-		full_fence(); /* it was left out before */
+	if (!in_kernel(t)) {
+		full_fence(); /* whoever kicked just now may have seen the phase before */
 		if (unlikely(atomic_load(&t->kick)))
 			force_in(t);
 	}

@@ -317,16 +317,21 @@ void pool_fill(void *arg)
 	}
 }
 
-/* Where a new program is to run. */
+/* Where a new program is to run: here, with those whom it is likely to talk to, unless this lane has clearly more to do than another. */
 static struct platform *pick_lane(struct platform *p)
 {
 	int here = sched_worker_id();
+	struct platform *best;
 
 	if (p->nlanes == 1 || here < 0 || !fiber_self())
 		return p;
 	if (p->lanes[0]->spread)
 		return p->lanes[atomic_fetch_add(&p->lanes[0]->next_lane, 1) % p->nlanes];
-	return p->lanes[here];
+	best = p->lanes[here];
+	for (unsigned i = 0; i < p->nlanes; i++)
+		if (p->lanes[i]->nactive < best->nactive)
+			best = p->lanes[i];
+	return p->lanes[here]->nactive >= best->nactive + LANE_MORE ? best : p->lanes[here];
 }
 
 /* The fiber's worker becomes that of p's lane; the number of the one it was. */

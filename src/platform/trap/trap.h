@@ -31,6 +31,7 @@
 #include <sched.h>
 
 #define LANES_MAX 64
+#define LANE_MORE 2 /* threads in guest code: then a new program goes to another lane */
 #define SPACE_HASH 1024
 #define MAX_LINGERING 8
 #define POOL_MAX 2
