@@ -38,10 +38,11 @@ debug: deps ## build-debug/bailey, with lock ranks, ASan and UBSan
 test-debug: test-deps debug ## unit, guest and evil tests (or TESTS='...') with the debug build
 	@/usr/bin/python3 tests/run.py --build build-debug $(or $(TESTS),unit guest evil)
 
-tsan: deps ## the test of sched/ under the thread sanitizer
-	@test -f build-tsan/build.ninja || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
-	@ninja -C build-tsan --quiet tests/unit/test-sched
+tsan: deps ## the test of sched/, and guests on four workers, under the thread sanitizer
+	@test -f build-tsan/build.ninja || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Ddebug=true -Dwerror=false >.meson-setup.log || { cat .meson-setup.log >&2; exit 1; }
+	@ninja -C build-tsan --quiet tests/unit/test-sched bailey tests/guest/workers
 	@build-tsan/tests/unit/test-sched
+	@scripts/tsan build-tsan
 
 deps:
 	@scripts/deps build
