@@ -408,20 +408,17 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev)
 
 void pl_thread_kick(struct pl_thread *t, bool dies)
 {
-	bool first = !atomic_exchange(&t->kick, true);
-
-	if (unlikely(dies)) {
-		atomic_store(&t->dies, true);
-		if (t->fiber)
-			fiber_wake(t->fiber);
-	}
 	/* One signal is enough: whoever asked first sends it, or leaves it to the answer that is on its way. */
-	if (!first || atomic_load(&t->phase) != PH_GUEST)
-		return;
-	force_in(t);
-	struct fiber *f = atomic_load(&t->fiber);
+	bool force = !atomic_exchange(&t->kick, true) && atomic_load(&t->phase) == PH_GUEST;
+	struct fiber *f;
+
+	if (unlikely(dies))
+		atomic_store(&t->dies, true);
+	if (force)
+		force_in(t);
+	f = force || dies ? atomic_load(&t->fiber) : NULL;
 	if (f)
-		fiber_wake(f); /* to wait with a deadline from now on */
+		fiber_wake(f); /* to wait with a deadline from now on, or a shorter one */
 }
 
 bool pl_thread_in_guest(struct pl_thread *t) { return atomic_load(&t->phase) == PH_GUEST; }
