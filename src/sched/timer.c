@@ -138,9 +138,11 @@ void ktimer_cancel_sync(struct ktimer *t)
 		bool busy = false;
 		for (int i = 0; i < s->nworkers; i++)
 			busy |= atomic_load(&s->workers[i].running_timer) == t;
-		if (!busy)
+		/* It may have started itself again just before it was done. */
+		if (!busy && !ktimer_cancel(t))
 			return;
-		sched_yield();
+		if (busy)
+			sched_yield();
 	}
 }
 

@@ -463,7 +463,7 @@ unlock:
 		if (replaced && !(flags & EXCHANGE)) {
 			if (!S_ISDIR(replaced->mode))
 				fsnotify(NULL, replaced, NULL, IN_ATTRIB, 0);
-			if (S_ISDIR(replaced->mode) || !replaced->nlink)
+			if (S_ISDIR(replaced->mode) || !READ_ONCE(replaced->nlink))
 				fsnotify(NULL, replaced, NULL, IN_DELETE_SELF, 0);
 		}
 	}
