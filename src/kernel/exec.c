@@ -9,6 +9,7 @@
 #include "kernel/internal.h"
 #include "kernel/ptrace.h"
 #include "kernel/trace.h"
+#include "platform/bind.h"
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -609,6 +610,7 @@ static void switch_space(struct task *t, struct exec_state *e)
 		t->past_utime += pl_thread_cpu_time(old_thread);
 	t->thread = e->thread;
 	t->mm = e->mm;
+	pl_thread_bind(t->thread, t->cpu_mask, sizeof(t->cpu_mask));
 	mutex_unlock(&t->lock);
 	e->thread = NULL;
 	e->mm = NULL;

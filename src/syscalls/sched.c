@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sched.c: scheduling calls. Guest threads are scheduled by the host; classes, priorities, niceness and affinity are kept and shown
- * exactly, with Linux's checks, but do not steer the host (the jailed kernel process may not raise its own priority). */
+/* sched.c: scheduling calls. Guest threads are scheduled by the host: a CPU mask binds a thread there; classes, priorities and niceness are kept
+ * and shown exactly, with Linux's checks, but do not steer it (what the jailed kernel process gives up for a thread it cannot take back). */
+#include "platform/bind.h"
 #include "syscalls/proto.h"
 #include <linux/capability.h>
 #include <sched.h>
@@ -78,6 +79,8 @@ long sys_sched_setaffinity(struct task *t, const struct syscall_args *a)
 	} else {
 		mutex_lock(&o->lock);
 		memcpy(o->cpu_mask, mask, sizeof(mask));
+		if (o->thread)
+			pl_thread_bind(o->thread, mask, sizeof(mask));
 		mutex_unlock(&o->lock);
 	}
 	task_put(o);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include <pthread.h>
 #include <sys/timex.h>
 
 struct attr { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t prio; uint64_t runtime, deadline, period; uint32_t umin, umax; };
@@ -371,4 +372,65 @@ TEST(threads_count_for_nproc)
 		CHECK_ERRNO(fork(), EAGAIN);
 		CHECK_ERRNO(syscall(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0), EAGAIN);
 	}), 0);
+}
+
+/* ---- CPUs ---- */
+
+static int strayed(int cpu, int calls)
+{
+	int bad = 0;
+	for (int i = 0; i < calls; i++) {
+		syscall(SYS_getppid);
+		bad += sched_getcpu() != cpu;
+	}
+	return bad;
+}
+static void *strayed_thread(void *arg)
+{
+	return (void *)(intptr_t)strayed(*(int *)arg, 500);
+}
+TEST_TIMEOUT(bound_to_a_cpu, 60)
+{
+	cpu_set_t all, one;
+	CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	for (int cpu = 0; cpu < 4; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		pthread_t t;
+		void *bad;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		CHECK(!sched_setaffinity(0, sizeof(one), &one));
+		CHECK_EQ(sched_getcpu(), cpu);
+		CHECK_EQ(strayed(cpu, 3000), 0);
+		CHECK_EQ(CHILD_STATUS({ CHECK_EQ(strayed(cpu, 500), 0); }), 0);
+		CHECK(!pthread_create(&t, NULL, strayed_thread, &cpu) && !pthread_join(t, &bad) && !bad);
+		char self[512];
+		ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+		CHECK(n > 0);
+		self[n] = 0;
+		CHECK_EQ(CHILD_STATUS({ /* and what it executes */
+			char number[16];
+			snprintf(number, sizeof(number), "%d", cpu);
+			setenv("STRAYED", number, 1);
+			execl(self, self, "bound_after_exec", NULL);
+		}), 0);
+	}
+	CHECK(!sched_setaffinity(0, sizeof(all), &all));
+	pid_t p = fork();
+	if (!p)
+		for (;;)
+			syscall(SYS_getppid);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	if (CPU_ISSET(0, &all)) /* somebody else, who is busy */
+		CHECK(!sched_setaffinity(p, sizeof(one), &one));
+	kill(p, SIGKILL);
+	CHECK(waitpid(p, NULL, 0) == p);
+}
+TEST(bound_after_exec)
+{
+	const char *cpu = getenv("STRAYED");
+	if (cpu)
+		CHECK_EQ(strayed(atoi(cpu), 500), 0);
 }

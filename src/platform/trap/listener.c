@@ -11,6 +11,7 @@
  * No lost event: a stub publishes its event, then looks at the polling flag; leaving, the worker drops the flag, then looks at
  * all lines once more. A *wait* for a line that was answered meanwhile is answered at once.
  */
+#include "platform/bind.h"
 #include "platform/trap/trap.h"
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -57,12 +58,55 @@ static void confine(struct platform *p, pid_t tid, int only, int but)
 	sched_setaffinity(tid, sizeof(c), &c);
 }
 
+static bool cpus_left(const cpu_set_t *c, int but)
+{
+	return CPU_COUNT(c) > (but >= 0 && CPU_ISSET(but, c));
+}
+
+/* Where a stub may run: where its guest thread may, but not on the poller's CPU if it is to keep off that. platform.lock */
+void confine_stub(struct pl_thread *t)
+{
+	cpu_set_t c = t->bound ? t->bound_to : t->p->cpus;
+	int but = t->placed ? t->p->poll_cpu : -1;
+
+	if (but >= 0 && cpus_left(&c, but))
+		CPU_CLR(but, &c);
+	sched_setaffinity(t->tid, sizeof(c), &c);
+}
+
+void pl_thread_bind(struct pl_thread *t, const void *mask, size_t bytes)
+{
+	struct platform *p = t->p;
+	cpu_set_t c;
+
+	CPU_ZERO(&c);
+	memcpy(&c, mask, MIN(bytes, sizeof(c)));
+	CPU_AND(&c, &c, &p->cpus);
+	guard(mutex)(&p->lock);
+	bool bound = CPU_COUNT(&c) && !CPU_EQUAL(&c, &p->cpus);
+
+	if (!bound && !t->bound)
+		return;
+	t->bound = bound;
+	t->bound_to = c;
+	if (t->tid)
+		confine_stub(t);
+}
+
+/* A thread that is bound to the poller's CPU and no other: to poll there is to keep it from running. */
+static bool under_poller(const struct pl_thread *t)
+{
+	return unlikely(t->bound) && !cpus_left(&t->bound_to, t->p->poll_cpu);
+}
+
 /* In synchronous mode: where this stub wakes next. Hosts wake a thread where it ran last, start a new one on an idle CPU, and move
  * one that is handed a descriptor to an idle CPU: a hand-off to another CPU costs ten times one on the same. */
 void wake_here(struct pl_thread *t, bool here)
 {
 	int cpu = here ? sched_getcpu() : -1;
 
+	if (unlikely(t->bound)) /* there, and the host decides */
+		return;
 	if (t->p->ncpu > 1 && t->tid && !t->placed)
 		confine(t->p, t->tid, cpu, -1);
 }
@@ -87,18 +131,18 @@ static void set_policy(struct pl_thread *t, int policy)
 
 static void place(struct pl_thread *t)
 {
+	t->placed = t->tid != 0;
 	if (t->tid) {
-		confine(t->p, t->tid, -1, t->p->poll_cpu);
+		confine_stub(t);
 		set_policy(t, SCHED_BATCH);
 	}
-	t->placed = t->tid != 0;
 }
 
 static void unplace(struct pl_thread *t)
 {
-	confine(t->p, t->tid, -1, -1);
-	set_policy(t, SCHED_OTHER);
 	t->placed = false;
+	confine_stub(t);
+	set_policy(t, SCHED_OTHER);
 }
 
 /* Does its stub run or spin, or at least stand in a CPU's queue? */
@@ -336,7 +380,7 @@ static void got_hello(struct platform *p, struct pl_thread *t, const struct secc
 		/* Mask and policy are its parent's. */
 		if (atomic_load_explicit(&p->mode, memory_order_relaxed) == MODE_POLL)
 			place(t);
-		else if (p->stats.polls_entered)
+		else if (p->stats.polls_entered || t->bound)
 			unplace(t);
 	} else if (!t->hello) {
 		return protocol_error(p, n, "hello twice");
@@ -457,10 +501,33 @@ int scan_active(struct platform *p)
 	return found;
 }
 
+/* Where to poll: here if every bound thread that runs has another CPU, else wherever that is so, or -1. */
+static int choose_poll_cpu(struct platform *p)
+{
+	int here = sched_getcpu();
+
+	for (int k = -1; k < CPU_SETSIZE; k++) {
+		int cpu = k < 0 ? here : k;
+		bool free = cpu >= 0 && CPU_ISSET(cpu, &p->cpus);
+
+		for (uint32_t i = 0; i < p->nactive && free; i++)
+			free = !p->active[i]->bound || cpus_left(&p->active[i]->bound_to, cpu);
+		if (free)
+			return cpu;
+	}
+	return -1;
+}
+
 static void enter_polling(struct platform *p)
 {
-	int cpu = sched_getcpu();
+	int cpu = choose_poll_cpu(p);
 
+	if (unlikely(cpu < 0)) {
+		for (uint32_t i = 0; i < p->nactive; i++)
+			p->active[i]->streak = 0;
+		p->hot = 0;
+		return;
+	}
 	for (unsigned i = 0; i < p->nlanes; i++) /* two on one CPU would only wait for each other */
 		if (p->lanes[i] != p && atomic_load_explicit(&p->lanes[i]->mode, memory_order_relaxed) == MODE_POLL && p->lanes[i]->poll_cpu == cpu)
 			return;
@@ -642,7 +709,8 @@ void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result)
 	} else {
 		/* If no other stub is awake, a sleeping one's CPU is likely to be idle, and to wake it there costs ten times what waking it
 		 * here does. Else, with two CPUs, it stands in that CPU's queue until the other one sleeps. */
-		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || !p->nawake)) || (p->slow >= SLOW_WINDOWS && p->nactive + others_busy(p) >= p->ncpu))) {
+		if (unlikely(((t->nid || t->dozing) && (sleeps || t->hello || !p->nawake)) || (p->slow >= SLOW_WINDOWS && p->nactive + others_busy(p) >= p->ncpu) ||
+			     under_poller(t))) {
 			leave_polling(p);
 		} else if (unlikely(!t->placed)) {
 			place(t);
@@ -689,7 +757,7 @@ bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result)
 	struct slot_line *l = &t->slot->line;
 
 	if (atomic_load_explicit(&p->mode, memory_order_relaxed) != MODE_POLL || t->nid || !t->awake ||
-	    !t->placed || t->lingers || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
+	    !t->placed || unlikely(t->bound) || t->lingers || p->slow >= SLOW_WINDOWS || (ans & ~(uint32_t)(ANS_RESULT | ANS_COPYOUT | ANS_COPY1)))
 		return false;
 	t->warm = ans & ANS_COPY1 && t->copies[0].off != SLOT_COPY_WINDOW && t->copies[0].len > SLOT_INLINE && t->copies[0].len <= WARM_MAX ? t->copies[0].len - SLOT_INLINE : 0;
 	active_add_locked(t);

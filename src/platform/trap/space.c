@@ -258,6 +258,8 @@ static void inherit(struct pl_thread *t, struct pl_thread *child)
 	child->fs_base = t->fs_base;
 	child->gs_base = t->gs_base;
 	child->regs_cached = child->regs_dirty = true;
+	child->bound = t->bound;
+	child->bound_to = t->bound_to;
 }
 
 /* A space forked from the zygote. */
@@ -441,6 +443,7 @@ static struct pl_thread *recycle(struct pl_thread *t)
 		clean.dozing = c->dozing;
 		clean.tid = c->tid;
 		clean.placed = c->placed;
+		bool bound = c->bound;
 		clean.snap = c->snap;
 		seen = c->cpu_seen;
 		clean.orders_sent = c->orders_sent;
@@ -456,10 +459,12 @@ static struct pl_thread *recycle(struct pl_thread *t)
 			sleeps_in(c, nid);
 		LIST_INSERT_HEAD(&s->threads, c, space_link);
 		s->nthreads++;
+		inherit(t, c);
+		if (bound || c->bound)
+			confine_stub(c);
 	}
 	mutex_unlock(&t->p->lock);
 	if (c) {
-		inherit(t, c);
 		pl_set_fs_base(c, c->regs.fs_base);
 		pl_set_xsave(c, fp, n);
 		/* Its last life ended with this question. */

@@ -75,6 +75,8 @@ struct pl_thread {
 	bool awake;	      /* counted in platform.nawake */
 	bool parked;	      /* told to sleep, and its notification has not come yet */
 	bool placed;	      /* its host thread is kept off the poller's CPU; platform.lock */
+	bool bound;	      /* to some CPUs only: bound_to; platform.lock */
+	cpu_set_t bound_to;   /* not empty; some of platform.cpus */
 	_Atomic bool kick;    /* any thread */
 	_Atomic bool dies;    /* any thread: pl_thread_kick(); patience has other limits */
 	pid_t expected;	      /* until HELLO: the host thread id that the clone's stub named */
@@ -232,6 +234,7 @@ int map_slot(struct pl_thread *t);
 static inline int kept_number(const struct pl_order *o) { return SLOT_MAX_ORDERS + o->place - 1; }
 static inline int send_number(const struct pl_thread *t) { return SLOT_MAX_ORDERS + PL_KEEP + (int)(t->index % 20); }
 void set_awake(struct pl_thread *t, bool on);
+void confine_stub(struct pl_thread *t); /* platform.lock */
 void wake_here(struct pl_thread *t, bool here);
 void thread_go(struct pl_thread *t, uint32_t ans, uint64_t result);
 bool thread_go_polled(struct pl_thread *t, uint32_t ans, uint64_t result);
