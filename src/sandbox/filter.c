@@ -41,7 +41,7 @@ const struct jail_call jail_calls[] = {
 	C(rt_sigprocmask, "starting a worker thread"), C(rt_sigreturn, "end of a handler"), C(rt_sigaction, "abort()"),
 	C(sigaltstack, "handlers"), C(exit, "end of a worker thread"), C(exit_group, "end of the sandbox"), C(gettid, "abort()"),
 	C(getpid, "abort(), signals"), C(tgkill, "abort()"), C(restart_syscall, "waits that were interrupted"),
-	C(sched_yield, "waiting for another worker"), C(sched_getaffinity, "number of CPUs"), C(sched_setaffinity, "placing workers"),
+	C(sched_yield, "waiting for another worker"), C(sched_getaffinity, "number of CPUs"), C(sched_setaffinity, "placing workers, binding stubs"),
 	C(getcpu, "placing workers"), C(clock_gettime, "clocks (where the vDSO has none)"), C(clock_getres, "clocks"),
 	C(gettimeofday, "clocks"), C(clock_nanosleep, "the monitor thread, bounded waits"), C(nanosleep, "as clock_nanosleep"),
 	C(getrandom, "AT_RANDOM, /dev/urandom"), C(getrusage, "usage"), C(times, "usage"), C(sysinfo, "memory size"),
