@@ -4,9 +4,6 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 
-#define CAP_FS_SET (CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) | \
-		    CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) | CAP_BIT(CAP_MAC_OVERRIDE))
-
 struct cred *cred_create_root(struct user_namespace *ns)
 {
 	struct cred *c = new(struct cred);
@@ -97,12 +94,6 @@ void cred_fix_setuid(struct cred *c, const struct cred *old)
 			c->effective = 0;
 		if (old->euid != root && c->euid == root)
 			c->effective = c->permitted;
-	}
-	if (!(c->securebits & SECBIT_NO_SETUID_FIXUP)) {
-		if (old->fsuid == root && c->fsuid != root)
-			c->effective &= ~CAP_FS_SET;
-		if (old->fsuid != root && c->fsuid == root)
-			c->effective |= c->permitted & CAP_FS_SET;
 	}
 }
 

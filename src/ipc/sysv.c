@@ -62,7 +62,10 @@ int ipc_perm_set(struct ipc_object *o, const struct ipc64_perm_k *p)
 struct ipc_object *ipc_find_idx(struct ipc_ids *ids, int idx)
 {
 	mutex_assert_held(&ids->lock);
-	return idx >= 0 && (unsigned)idx < ids->nslots ? ids->slot[idx] : NULL;
+	if (idx < 0)
+		return NULL;
+	idx &= IPC_IDX_MAX - 1;
+	return (unsigned)idx < ids->nslots ? ids->slot[idx] : NULL;
 }
 
 struct ipc_object *ipc_find(struct ipc_ids *ids, int id)

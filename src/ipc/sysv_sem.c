@@ -235,16 +235,18 @@ long ipc_semtimedop(struct ipc_namespace *ns, struct sem_undo_list **undo, int s
 	bool undos = false;
 	long r;
 
-	if (nsops < 1 || semid < 0)
-		return -EINVAL;
 	if (nsops > (unsigned)READ_ONCE(ns->semopm))
 		return -E2BIG;
+	if (nsops < 1)
+		return -EINVAL;
 	if (nsops > FAST_OPS) {
 		ops = kzalloc(nsops * sizeof(*ops));
 		if (!ops)
 			return -ENOMEM;
 	}
 	r = copy_from_user(ops, sops, nsops * sizeof(*ops));
+	if (!r && semid < 0)
+		r = -EINVAL;
 	if (!r && timeout) {
 		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NSEC_PER_SEC)
 			r = -EINVAL;

@@ -299,6 +299,8 @@ static void zap_pid_namespace(struct task *t)
 		return;
 	}
 	for (;;) {
+		/* Whom it traced is let go first: a traced thread that ended would wait for it. */
+		ptrace_exit_tracer_locked(t);
 		/* Its own zombie children are its to reap. */
 		struct task *c, *next;
 		TAILQ_FOREACH_SAFE(c, &t->children, sibling, next)

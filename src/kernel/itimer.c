@@ -97,7 +97,7 @@ static bool cpu_itimer_due(ktime_t *next, ktime_t interval, ktime_t used, ktime_
 	bool due = *next && used >= *next;
 
 	if (due)
-		*next = interval ? *next + ((used - *next) / interval + 1) * interval : 0;
+		*next = interval ? ktime_add_sat(*next, ((used - *next) / interval + 1) * interval) : 0;
 	if (*next)
 		*left = MIN(*left, *next - used);
 	return due;

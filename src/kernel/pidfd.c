@@ -181,7 +181,6 @@ static const struct file_ops pidfd_ops = {
 	.ioctl = pidfd_ioctl,
 	.poll = pidfd_poll,
 	.show_fdinfo = pidfd_fdinfo,
-	.llseek = noop_llseek,
 	.stream = true,
 };
 

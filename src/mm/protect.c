@@ -248,7 +248,7 @@ int64_t mm_populate(struct mm *mm, uint64_t start, uint64_t end, int advice)
 		if (!v || v->start > start)
 			return -ENOMEM;
 		if (!(v->flags & (advice == ADV_POPULATE_WRITE ? VMA_WRITE : VMA_PROT)))
-			return -EFAULT;
+			return -EINVAL;
 		o.addr = start;
 		/* In pieces, so that no single order holds the stub for long. */
 		o.len = MIN(MIN(end, v->end) - start, 64UL << 20);

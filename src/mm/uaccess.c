@@ -248,13 +248,14 @@ int iov_iter_import(struct iov_iter *it, uaddr_t vec, unsigned long vlen)
 	}
 	if (copy_from_user(it->iov, vec, vlen * sizeof(struct iovec)))
 		goto fail;
-	for (unsigned long i = 0; i < vlen; i++) {
-		struct iovec *v = &it->iov[i];
-
-		if ((ssize_t)v->iov_len < 0) {
+	for (unsigned long i = 0; i < vlen; i++)
+		if ((ssize_t)it->iov[i].iov_len < 0) {
 			r = -EINVAL;
 			goto fail;
 		}
+	for (unsigned long i = 0; i < vlen; i++) {
+		struct iovec *v = &it->iov[i];
+
 		if (!access_ok((uaddr_t)v->iov_base, v->iov_len))
 			goto fail;
 		/* Linux cuts the sum at MAX_RW_COUNT and does not fail. */

@@ -4,6 +4,7 @@
 #include "kernel/user_ns.h"
 #include "syscalls/names.h"
 #include <linux/capability.h>
+#include <linux/securebits.h>
 
 #define KEEP ((uint32_t)-1)
 
@@ -188,6 +189,9 @@ long sys_setresgid(struct task *t, const struct syscall_args *a)
 	return 0;
 }
 
+#define CAP_FS_SET (CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) | \
+		    CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) | CAP_BIT(CAP_MAC_OVERRIDE))
+
 /* These two cannot fail: they return the old id, whatever happened. */
 long sys_setfsuid(struct task *t, const struct syscall_args *a)
 {
@@ -200,7 +204,15 @@ long sys_setfsuid(struct task *t, const struct syscall_args *a)
 	if (uid == o->uid || uid == o->euid || uid == o->suid || capable(t, CAP_SETUID)) {
 		struct cred *n = cred_dup(o);
 		n->fsuid = uid;
-		install_uid(t, n);
+		/* Here alone it is the file system's user that counts. */
+		kuid_t root = make_kuid(n->user_ns, 0);
+		if (!(n->securebits & SECBIT_NO_SETUID_FIXUP)) {
+			if (o->fsuid == root && uid != root)
+				n->effective &= ~CAP_FS_SET;
+			if (o->fsuid != root && uid == root)
+				n->effective |= n->permitted & CAP_FS_SET;
+		}
+		task_set_cred(t, n);
 	}
 	return old;
 }
@@ -285,11 +297,11 @@ long sys_setgroups(struct task *t, const struct syscall_args *a)
 /* ---- capabilities ---- */
 
 /* The header's version decides how many words follow. 0, or -EINVAL with the version we like written back. */
-static int cap_header(uaddr_t hdr, int *pid, unsigned *words)
+static int cap_header(uaddr_t hdr, unsigned *words)
 {
 	struct __user_cap_header_struct h;
 
-	if (copy_from_user(&h, hdr, sizeof(h)))
+	if (get_user(h.version, hdr))
 		return -EFAULT;
 	switch (h.version) {
 	case _LINUX_CAPABILITY_VERSION_1:
@@ -303,20 +315,22 @@ static int cap_header(uaddr_t hdr, int *pid, unsigned *words)
 		h.version = _LINUX_CAPABILITY_VERSION_3;
 		return copy_to_user(hdr, &h.version, sizeof(h.version)) ? -EFAULT : -EINVAL;
 	}
-	*pid = h.pid;
 	return 0;
 }
+
+/* After the version: 0 or -EFAULT. */
+static int cap_pid(uaddr_t hdr, int *pid) { return get_user(*pid, hdr + 4); }
 
 long sys_capget(struct task *t, const struct syscall_args *a)
 {
 	struct __user_cap_data_struct d[2] = { 0 };
 	cap_set_t e, p, i;
 	unsigned words;
-	int pid, ret = cap_header(a->a[0], &pid, &words);
+	int pid, ret = cap_header(a->a[0], &words);
 
-	if (ret == -EINVAL && !a->a[1])
+	if (!a->a[1] && (!ret || ret == -EINVAL))
 		return 0; /* a probe for the version */
-	if (ret)
+	if (ret || (ret = cap_pid(a->a[0], &pid)))
 		return ret;
 	if (pid < 0)
 		return -EINVAL;
@@ -341,8 +355,6 @@ long sys_capget(struct task *t, const struct syscall_args *a)
 		d[w].permitted = p >> (32 * w);
 		d[w].inheritable = i >> (32 * w);
 	}
-	if (!a->a[1])
-		return -EFAULT;
 	return copy_to_user(a->a[1], d, words * sizeof(d[0]));
 }
 
@@ -351,7 +363,10 @@ long sys_capset(struct task *t, const struct syscall_args *a)
 	struct __user_cap_data_struct d[2] = { 0 };
 	const struct cred *o = t->cred;
 	unsigned words;
-	int pid, ret = cap_header(a->a[0], &pid, &words);
+	int pid, ret = cap_header(a->a[0], &words);
+
+	if (!ret)
+		ret = cap_pid(a->a[0], &pid);
 
 	if (ret)
 		return ret;

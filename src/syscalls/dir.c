@@ -2,6 +2,7 @@
 /* dir.c: directories and names: getdents(2), getcwd(2), chdir(2), mkdir(2), unlink(2), rename(2), link(2), symlink(2), mknod(2)... */
 #include "syscalls/names.h"
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/capability.h>
 #include <linux/limits.h>
 
@@ -173,13 +174,28 @@ static long do_rename(int odfd, uaddr_t o, int ndfd, uaddr_t n, unsigned flags)
 {
 	DECLARE_NAME(on);
 	DECLARE_NAME(nn);
-	int ret = name_get(&on, o);
 
+	/* Linux: flags, then the old name and the way to it, then the new one. */
+	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) ||
+	    ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT))))
+		return -EINVAL;
+	int ret = name_get(&on, o), err;
+	if (ret)
+		return ret;
+	if (!*on.s)
+		return -ENOENT;
+	err = name_get(&nn, n);
+	if (!err && !*nn.s)
+		err = -ENOENT;
+	if (!err)
+		return vfs_rename(odfd, on.s, ndfd, nn.s, flags);
+	struct path p;
+	char last[256];
+	bool slash;
+	ret = path_parent(odfd, on.s, &p, last, &slash);
 	if (!ret)
-		ret = name_get(&nn, n);
-	if (!ret && (!*on.s || !*nn.s))
-		ret = -ENOENT;
-	return ret ? ret : vfs_rename(odfd, on.s, ndfd, nn.s, flags);
+		path_put(&p);
+	return ret ? ret : err;
 }
 
 long sys_rename(struct task *t, const struct syscall_args *a) { return do_rename(AT_FDCWD, a->a[0], AT_FDCWD, a->a[1], 0); }
@@ -193,11 +209,21 @@ static long do_link(int odfd, uaddr_t o, int ndfd, uaddr_t n, int flags)
 {
 	DECLARE_NAME(on);
 	DECLARE_NAME(nn);
-	int ret = name_get(&on, o);
 
-	if (!ret)
-		ret = name_get(&nn, n);
-	return ret ? ret : vfs_link(odfd, on.s, ndfd, nn.s, flags);
+	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	int ret = name_get(&on, o), err;
+	if (ret)
+		return ret;
+	err = name_get(&nn, n);
+	if (err) { /* the old one is looked up first */
+		struct path p;
+		ret = path_lookup(odfd, on.s, (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &p);
+		if (!ret)
+			path_put(&p);
+		return ret ? ret : err;
+	}
+	return vfs_link(odfd, on.s, ndfd, nn.s, flags);
 }
 
 long sys_link(struct task *t, const struct syscall_args *a) { return do_link(AT_FDCWD, a->a[0], AT_FDCWD, a->a[1], 0); }
@@ -249,6 +275,8 @@ long sys_readlinkat(struct task *t, const struct syscall_args *a) { return do_re
 static long do_mknod(int dfd, uaddr_t name, uint32_t mode, uint32_t dev)
 {
 	DECLARE_NAME(n);
+	if ((mode & S_IFMT) && !S_ISREG(mode) && !S_ISCHR(mode) && !S_ISBLK(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
+		return S_ISDIR(mode) ? -EPERM : -EINVAL; /* before the name */
 	int ret = name_get(&n, name);
 
 	return ret ? ret : vfs_mknod(dfd, n.s, mode, dev, NULL);

@@ -51,14 +51,17 @@ static long do_epoll_wait(struct task *t, const struct syscall_args *a, ktime_t 
 	bool counted;
 	int max = (int)a->a[2];
 
-	if (max <= 0 || max > INT32_MAX / (int)sizeof(struct epoll_event_k))
-		return -EINVAL;
-	if (a->a[1] >= PL_TASK_SIZE || PL_TASK_SIZE - a->a[1] < max * sizeof(struct epoll_event_k))
-		return -EFAULT; /* access_ok() comes before the descriptor is looked at */
 	struct file *f = fd_get_light(t->fdt, (int)a->a[0], &counted);
+	long r;
+
 	if (!f)
 		return -EBADF;
-	long r = epoll_wait_file(f, a->a[1], max, deadline);
+	if (max <= 0 || max > INT32_MAX / (int)sizeof(struct epoll_event_k))
+		r = -EINVAL;
+	else if (a->a[1] >= PL_TASK_SIZE || PL_TASK_SIZE - a->a[1] < max * sizeof(struct epoll_event_k))
+		r = -EFAULT; /* access_ok() comes before it has to be an epoll */
+	else
+		r = epoll_wait_file(f, a->a[1], max, deadline);
 	fd_put_light(f, counted);
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fd.c: calls on descriptors: dup(2), fcntl(2), flock(2), ioctl(2), fsync(2), fallocate(2); and what vfs asks about the task. */
 #include "fs/anon/inotify.h"
+#include "fs/pipe/pipe.h"
 #include "syscalls/names.h"
 #include "vfs/locks.h"
 #include <fcntl.h>
@@ -194,16 +195,18 @@ static long do_setlk(struct task *t, struct file *f, uaddr_t arg, bool ofd, bool
 long sys_flock(struct task *t, const struct syscall_args *a)
 {
 	int op = a->a[1], kind = op & ~LOCK_NB;
+
+	if (op & LOCK_MAND) /* once meant something: done, whatever the rest says */
+		return 0;
+	if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN)
+		return -EINVAL;
 	struct file *f = fd_get(t->fdt, (int)a->a[0]); /* counted: another thread may close it while this one waits */
 
 	if (!f)
 		return -EBADF;
-	long ret = -EINVAL;
-	if (kind == LOCK_SH || kind == LOCK_EX || kind == LOCK_UN) {
-		if (!(op & LOCK_NB))
-			task_will_block(t);
-		ret = vfs_flock(f, op);
-	}
+	if (!(op & LOCK_NB))
+		task_will_block(t);
+	long ret = vfs_flock(f, op);
 	file_put(f);
 	return ret;
 }
@@ -337,6 +340,8 @@ static long do_fcntl(struct task *t, int fd, struct file *f, unsigned cmd, uint6
 	case F_CREATED_QUERY:
 		return !!(f->mode & FMODE_CREATED);
 	}
+	if ((cmd == F_SETPIPE_SZ || cmd == F_GETPIPE_SZ) && !file_is_pipe(f))
+		return -EBADF;
 	return f->ops->fcntl ? f->ops->fcntl(f, cmd, arg) : -EINVAL;
 }
 

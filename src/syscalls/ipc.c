@@ -8,7 +8,7 @@ long sys_semget(struct task *t, const struct syscall_args *a) { return ipc_semge
 
 long sys_semop(struct task *t, const struct syscall_args *a)
 {
-	return ipc_semtimedop(t->ipc_ns, &t->sem_undo, a->a[0], a->a[1], (unsigned)MIN(a->a[2], (uint64_t)UINT32_MAX), NULL);
+	return ipc_semtimedop(t->ipc_ns, &t->sem_undo, a->a[0], a->a[1], (unsigned)a->a[2], NULL);
 }
 
 long sys_semtimedop(struct task *t, const struct syscall_args *a)
@@ -17,7 +17,7 @@ long sys_semtimedop(struct task *t, const struct syscall_args *a)
 
 	if (a->a[3] && get_user(ts, a->a[3]))
 		return -EFAULT;
-	return ipc_semtimedop(t->ipc_ns, &t->sem_undo, a->a[0], a->a[1], (unsigned)MIN(a->a[2], (uint64_t)UINT32_MAX), a->a[3] ? &ts : NULL);
+	return ipc_semtimedop(t->ipc_ns, &t->sem_undo, a->a[0], a->a[1], (unsigned)a->a[2], a->a[3] ? &ts : NULL);
 }
 
 long sys_semctl(struct task *t, const struct syscall_args *a) { return ipc_semctl(t->ipc_ns, a->a[0], a->a[1], a->a[2], a->a[3]); }

@@ -249,7 +249,7 @@ static long process_vm(struct task *t, const struct syscall_args *a, bool write)
 
 	if (a->a[5])
 		return -EINVAL;
-	r = iov_iter_import(&local, a->a[1], nlocal);
+	r = iov_iter_import(&local, a->a[1], (uint32_t)nlocal);
 	if (r)
 		return r;
 	if (!local.count) {
@@ -263,7 +263,7 @@ static long process_vm(struct task *t, const struct syscall_args *a, bool write)
 		return r;
 	}
 	r = 0;
-	if (!nremote)
+	if (!remote.count)
 		goto out;
 	r = -ESRCH;
 	target = pidns_task_with_id(task_pid_ns(t), (int)a->a[0]);
@@ -299,6 +299,8 @@ long sys_process_vm_writev(struct task *t, const struct syscall_args *a) { retur
 
 long sys_pkey_mprotect(struct task *t, const struct syscall_args *a)
 {
+	if ((int)a->a[3] != -1 && !a->a[1] && !(a->a[0] % GUEST_PAGE_SIZE)) /* nothing to do, so no key is needed */
+		return 0;
 	return (int)a->a[3] == -1 ? mm_mprotect(t->mm, a->a[0], a->a[1], a->a[2]) : -EINVAL;
 }
 
@@ -329,7 +331,7 @@ static int get_nodes(uint64_t *nodes, uaddr_t mask, unsigned long maxnode)
 
 	*nodes = 0;
 	--maxnode;
-	if (!maxnode || !mask || maxnode == ULONG_MAX)
+	if (!maxnode || !mask)
 		return 0;
 	if (maxnode > 8 * GUEST_PAGE_SIZE)
 		return -EINVAL;
@@ -338,7 +340,7 @@ static int get_nodes(uint64_t *nodes, uaddr_t mask, unsigned long maxnode)
 			return -EFAULT;
 		if (maxnode - 64 * i < 64)
 			word &= (1ULL << (maxnode - 64 * i)) - 1;
-		if (i && word)
+		if (i >= 1024 / 64 && word) /* more than any machine has */
 			return -EINVAL;
 		if (!i)
 			*nodes = word;
@@ -366,10 +368,14 @@ static int check_policy(int mode, uaddr_t mask, unsigned long maxnode, uint64_t 
 	case POL_LOCAL:
 		return nodes || (mode & POL_STATIC_AND_RELATIVE) ? -EINVAL : 0;
 	case POL_PREFERRED:
-		return (nodes & ~1ULL) || (!nodes && (mode & POL_STATIC_AND_RELATIVE)) ? -EINVAL : 0;
+		if (!nodes)
+			return mode & POL_STATIC_AND_RELATIVE ? -EINVAL : 0;
+		break;
 	default:
-		return nodes == 1 ? 0 : -EINVAL;
+		break;
 	}
+	/* Of those that are named, those count that are there. */
+	return nodes & 1 ? 0 : -EINVAL;
 }
 
 long sys_set_mempolicy(struct task *t, const struct syscall_args *a)
@@ -394,10 +400,16 @@ long sys_mbind(struct task *t, const struct syscall_args *a)
 	uint64_t start = a->a[0], len = a->a[1];
 	unsigned flags = a->a[5];
 	uint64_t nodes;
+	int r, mode = (int)a->a[2];
 
-	(void)t;
+	if ((mode & ~POL_MODE_FLAGS) >= POL_MAX || (mode & POL_STATIC_AND_RELATIVE) == POL_STATIC_AND_RELATIVE)
+		return -EINVAL;
+	if ((r = get_nodes(&nodes, a->a[3], a->a[4])))
+		return r;
 	if (flags & ~7U)
 		return -EINVAL;
+	if ((flags & 4) && !cred_has_cap(t->cred, CAP_SYS_NICE)) /* MPOL_MF_MOVE_ALL */
+		return -EPERM;
 	if (start % GUEST_PAGE_SIZE || start + PAGE_UP(len) < start)
 		return -EINVAL;
 	return check_policy(a->a[2], a->a[3], a->a[4], &nodes);

@@ -326,8 +326,13 @@ static long do_select(struct task *t, int n, const uaddr_t sets[3], ktime_t dead
 				     (words[2 * nw + w] & bit ? SEL_EX_SET : 0);
 			it->f = fd_get_light(t->fdt, it->shown, &it->counted);
 			if (!it->f) {
-				ret = -EBADF;
-				goto put;
+				struct file *raw = fd_get_raw(t->fdt, it->shown);
+				if (!raw) {
+					ret = -EBADF;
+					goto put;
+				}
+				file_put(raw);
+				it->revents = it->events; /* an O_PATH descriptor is ready for everything */
 			}
 			nitems++;
 		}

@@ -70,8 +70,6 @@ static long do_vec(struct task *t, const struct syscall_args *a, bool write, int
 	struct iov_iter it;
 	bool c;
 
-	if (flags & ~(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_ | RWF_NOWAIT_ | RWF_APPEND_ | RWF_NOAPPEND_))
-		return -EOPNOTSUPP;
 	struct file *f = arg_file(t, a->a[0], &c);
 	if (!f)
 		return -EBADF;
@@ -80,11 +78,17 @@ static long do_vec(struct task *t, const struct syscall_args *a, bool write, int
 		n = -ESPIPE;
 	} else if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ))) {
 		n = -EBADF;
-	} else if (!(n = iov_iter_import(&it, a->a[1], a->a[2] > UINT32_MAX ? UINT32_MAX : a->a[2]))) {
+	} else if (!(write ? f->ops->write : f->ops->read)) {
+		n = -EINVAL;
+	} else if (!(n = iov_iter_import(&it, a->a[1], (uint32_t)a->a[2]))) {
 		if (write && S_ISREG(f->inode->mode))
 			it.append = flags & RWF_APPEND_ ? 1 : flags & RWF_NOAPPEND_ ? -1 : 0;
 		it.direct = !write && it.nr == 1;
-		if (flags & RWF_NOWAIT_)
+		if (!it.count)
+			n = 0; /* before the flags are looked at */
+		else if (flags & ~(RWF_HIPRI_ | RWF_DSYNC_ | RWF_SYNC_ | RWF_NOWAIT_ | RWF_APPEND_ | RWF_NOAPPEND_))
+			n = -EOPNOTSUPP;
+		else if (flags & RWF_NOWAIT_)
 			n = -EOPNOTSUPP; /* the file systems have no way to promise "without waiting" */
 		else if ((flags & RWF_APPEND_) && (flags & RWF_NOAPPEND_))
 			n = -EINVAL;
@@ -131,6 +135,10 @@ long sys_lseek(struct task *t, const struct syscall_args *a)
 
 	if (unlikely(!f))
 		return -EBADF;
+	if (unlikely((unsigned)a->a[2] > SEEK_HOLE)) {
+		fd_put_light(f, c);
+		return -EINVAL;
+	}
 	long n = vfs_llseek(f, a->a[1], (int)a->a[2]);
 	fd_put_light(f, c);
 	return n;

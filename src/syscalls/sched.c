@@ -92,7 +92,7 @@ long sys_sched_getaffinity(struct task *t, const struct syscall_args *a)
 	uint32_t len = a->a[1];
 	uint64_t mask[16];
 	size_t n = cpumask_bytes(t->kernel);
-	if ((uint64_t)len * 8 < (uint64_t)t->kernel->ncpus || (len & 7))
+	if (len * 8 < (uint32_t)t->kernel->ncpus || (len & 7)) /* cut to 32 bits, as on Linux */
 		return -EINVAL;
 	struct task *o = find_task(t, (int)a->a[0]);
 	if (!o)

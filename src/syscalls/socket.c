@@ -54,9 +54,7 @@ static int put_sockaddr(const struct sockaddr_storage *a, int len, uaddr_t addr,
 		return -EFAULT;
 	if (room < 0)
 		return -EINVAL;
-	if (copy_to_user(addr, a, MIN(room, len)))
-		return -EFAULT;
-	return put_user(len, lenp);
+	return put_user(len, lenp) || copy_to_user(addr, a, MIN(room, len)) ? -EFAULT : 0;
 }
 
 static int split_type(int type, int *base, unsigned *flags)
@@ -134,8 +132,10 @@ long sys_connect(struct task *t, const struct syscall_args *a)
 	__free(file) struct file *f = NULL;
 	struct socket *s;
 	struct sockaddr_storage addr;
-	int r = sock_get(a->a[0], &f, &s);
-	if (r || (r = get_sockaddr(&addr, a->a[1], a->a[2])))
+	int r = sock_get(a->a[0], &f, &s), ar;
+	if (r != -EBADF && (ar = get_sockaddr(&addr, a->a[1], a->a[2]))) /* before it has to be a socket */
+		return ar;
+	if (r)
 		return r;
 	return s->ops->connect ? s->ops->connect(s, &addr, (int)a->a[2], f->flags & O_NONBLOCK) : -EOPNOTSUPP;
 }
@@ -217,7 +217,7 @@ long sys_shutdown(struct task *t, const struct syscall_args *a)
 	int r = sock_get(a->a[0], &f, &s), how = a->a[1];
 	if (r)
 		return r;
-	if (how < SHUT_RD || how > SHUT_RDWR)
+	if ((how < SHUT_RD || how > SHUT_RDWR) && s->family != AF_NETLINK)
 		return -EINVAL;
 	return s->ops->shutdown ? s->ops->shutdown(s, how) : -EOPNOTSUPP;
 }
@@ -409,7 +409,7 @@ long sys_recvmmsg(struct task *t, const struct syscall_args *a)
 			break;
 		}
 	}
-	if (a->a[4]) {
+	if (a->a[4] && i) {
 		ktime_t left = deadline - ktime_mono();
 		struct timespec ts = ktime_to_timespec(left > 0 ? left : 0);
 		if (put_user(ts, a->a[4]))
@@ -444,6 +444,8 @@ long sys_getsockopt(struct task *t, const struct syscall_args *a)
 	int len, r = sock_get(a->a[0], &f, &s);
 	if (r)
 		return r;
+	if ((int)a->a[1] != SOL_SOCKET && s->family == AF_UNIX)
+		return -EOPNOTSUPP;
 	if (get_user(len, a->a[4]))
 		return -EFAULT;
 	if (len < 0)

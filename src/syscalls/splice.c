@@ -31,6 +31,9 @@ static void two_put(struct two *p)
 	fd_put_light(p->out, p->oc);
 }
 
+/* What can stand at the other end of a splice: not directories, event descriptors and the like. */
+static bool spliceable(struct file *f) { return S_ISREG(f->inode->mode) || S_ISCHR(f->inode->mode) || S_ISBLK(f->inode->mode) || S_ISSOCK(f->inode->mode); }
+
 long sys_sendfile(struct task *t, const struct syscall_args *a)
 {
 	struct two p;
@@ -46,7 +49,8 @@ long sys_sendfile(struct task *t, const struct syscall_args *a)
 		n = -EBADF;
 	else if (a->a[2] && p.in->ops->stream)
 		n = -ESPIPE;
-	else if (pos < 0 || (!S_ISREG(p.in->inode->mode) && !S_ISBLK(p.in->inode->mode)) || (p.out->flags & O_APPEND))
+	else if (pos < 0 || (!S_ISREG(p.in->inode->mode) && !S_ISBLK(p.in->inode->mode)) || (p.out->flags & O_APPEND) ||
+		 (!spliceable(p.out) && !file_is_pipe(p.out)))
 		n = S_ISDIR(p.in->inode->mode) ? -EISDIR : -EINVAL;
 	else
 		n = vfs_copy(p.in, a->a[2] ? &pos : NULL, p.out, NULL, count);
@@ -55,9 +59,6 @@ long sys_sendfile(struct task *t, const struct syscall_args *a)
 		return -EFAULT;
 	return n;
 }
-
-/* What can stand at the other end of a splice: not directories, event descriptors and the like. */
-static bool spliceable(struct file *f) { return S_ISREG(f->inode->mode) || S_ISCHR(f->inode->mode) || S_ISBLK(f->inode->mode) || S_ISSOCK(f->inode->mode); }
 
 /* A pipe's bytes into something: what that did not take goes back. */
 static long from_pipe(struct file *in, struct file *out, int64_t *opos, size_t len, bool nonblock)
@@ -235,12 +236,14 @@ long sys_vmsplice(struct task *t, const struct syscall_args *a)
 	struct file *f = arg_file(t, a->a[0], &c);
 	if (!f)
 		return -EBADF;
-	long n = file_is_pipe(f) ? 0 : -EBADF;
+	long n = f->mode & (FMODE_READ | FMODE_WRITE) ? 0 : -EBADF;
 	if (!n)
-		n = iov_iter_import(&it, a->a[1], a->a[2]);
+		n = iov_iter_import(&it, a->a[1], (uint32_t)a->a[2]);
 	if (!n) {
-		if (it.count && (f->mode & FMODE_WRITE))
-			n = push_iter(f, &it, (flags & F_NONBLOCK) || (f->flags & O_NONBLOCK));
+		if (it.count && !file_is_pipe(f))
+			n = -EBADF;
+		else if (it.count && (f->mode & FMODE_WRITE))
+			n = push_iter(f, &it, flags & F_NONBLOCK);
 		else if (it.count && (flags & F_NONBLOCK) && !(vfs_poll(f, NULL) & (EPOLLIN | EPOLLHUP)))
 			n = -EAGAIN;
 		else if (it.count)

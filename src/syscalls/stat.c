@@ -94,7 +94,7 @@ long sys_newfstatat(struct task *t, const struct syscall_args *a)
 	unsigned flags = a->a[3];
 	struct kstat k;
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
 		return -EINVAL;
 	if (flags & AT_EMPTY_PATH) {
 		int e = empty_path(a->a[1]);

@@ -295,18 +295,20 @@ int vfs_fallocate(struct file *f, int mode, int64_t off, int64_t len)
 
 	if (off < 0 || len <= 0)
 		return -EINVAL;
-	if (mode & ~(KEEP | PUNCH | COLLAPSE | ZERO | INSERT | UNSHARE))
+	switch (mode) {
+	case 0:
+	case KEEP:
+	case UNSHARE:
+	case UNSHARE | KEEP:
+	case ZERO:
+	case ZERO | KEEP:
+	case PUNCH | KEEP:
+	case COLLAPSE:
+	case INSERT:
+		break;
+	default:
 		return -EOPNOTSUPP;
-	if ((mode & PUNCH) && (mode & ZERO))
-		return -EOPNOTSUPP;
-	if ((mode & PUNCH) && !(mode & KEEP))
-		return -EOPNOTSUPP;
-	if ((mode & COLLAPSE) && (mode & ~COLLAPSE))
-		return -EINVAL;
-	if ((mode & INSERT) && (mode & ~INSERT))
-		return -EINVAL;
-	if ((mode & UNSHARE) && (mode & ~(UNSHARE | KEEP)))
-		return -EINVAL;
+	}
 	if (!(f->mode & FMODE_WRITE))
 		return -EBADF;
 	struct inode *i = f->inode;
@@ -374,6 +376,20 @@ static bool xattr_known(const char *name)
 	return false;
 }
 
+/* A name space without a name in it. */
+static bool xattr_bare(const char *name) { return !strcmp(name, "user.") || !strcmp(name, "trusted.") || !strcmp(name, "security."); }
+
+/* vfs_cap_data of revision 2 or 3: what today's files have. */
+static bool caps_valid(const void *buf, size_t size)
+{
+	uint32_t magic;
+
+	if (size < sizeof(magic))
+		return false;
+	memcpy(&magic, buf, sizeof(magic));
+	return (size == 20 && magic >> 24 == 2) || (size == 24 && magic >> 24 == 3);
+}
+
 ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t size)
 {
 	struct inode *i = p->dentry->inode;
@@ -381,6 +397,8 @@ ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t s
 
 	if (ret)
 		return ret;
+	if (i->ops->getxattr && xattr_bare(name))
+		return -EINVAL;
 	return i->ops->getxattr && xattr_known(name) ? i->ops->getxattr(i, name, buf, size) : -EOPNOTSUPP;
 }
 
@@ -391,8 +409,15 @@ int vfs_setxattr(const struct path *p, const char *name, const void *buf, size_t
 
 	if (ret)
 		return ret;
+	bool caps = !strcmp(name, "security.capability");
+	if (caps && size && !caps_valid(buf, size))
+		return -EINVAL;
+	if (caps && !capable_wrt_inode(i, CAP_SETFCAP))
+		return -EPERM;
 	if (!i->ops->setxattr || !xattr_known(name))
 		return -EOPNOTSUPP;
+	if (xattr_bare(name))
+		return -EINVAL;
 	if (!strncmp(name, "security.", 9) && !cred_has_cap(fiber_context()->cred, strcmp(name, "security.capability") ? CAP_SYS_ADMIN : CAP_SETFCAP))
 		return -EPERM;
 	ret = i->ops->setxattr(i, name, buf, size, flags);
@@ -417,7 +442,10 @@ int vfs_removexattr(const struct path *p, const char *name)
 		return ret;
 	if (!i->ops->removexattr || !xattr_known(name))
 		return -EOPNOTSUPP;
-	if (!strncmp(name, "security.", 9) && !cred_has_cap(fiber_context()->cred, strcmp(name, "security.capability") ? CAP_SYS_ADMIN : CAP_SETFCAP))
+	if (xattr_bare(name))
+		return -EINVAL;
+	if (!strncmp(name, "security.", 9) &&
+	    !(strcmp(name, "security.capability") ? cred_has_cap(fiber_context()->cred, CAP_SYS_ADMIN) : capable_wrt_inode(i, CAP_SETFCAP)))
 		return -EPERM;
 	ret = i->ops->removexattr(i, name);
 	if (!ret)

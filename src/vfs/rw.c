@@ -321,7 +321,7 @@ int64_t cursor_llseek(struct file *f, int64_t off, int whence)
 int64_t vfs_llseek(struct file *f, int64_t off, int whence)
 {
 	if (unlikely(f->ops->stream))
-		return -ESPIPE;
+		return f->ops->llseek ? f->ops->llseek(f, off, whence) : -ESPIPE;
 	if (unlikely((unsigned)whence > SEEK_HOLE))
 		return -EINVAL;
 	if (unlikely(!f->ops->llseek && !f->ops->read && !f->ops->write && !f->ops->iterate))

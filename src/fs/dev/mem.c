@@ -98,7 +98,7 @@ static long random_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	case RNDRESEEDCRNG:
 		return -EPERM; /* belongs to the host's administrator */
 	}
-	return -ENOIOCTLCMD;
+	return -EINVAL; /* the driver's own word for what it does not know */
 }
 
 /* The kernel log: what programs write is dropped with a debug line, and there is nothing to read. */

@@ -488,7 +488,7 @@ long mqueue_open(struct task *t, const char *name, int oflag, uint32_t mode, con
 
 	if (r)
 		return r;
-	if ((oflag & O_ACCMODE) == O_ACCMODE)
+	if ((oflag & O_ACCMODE) == O_ACCMODE && (oflag & O_CREAT))
 		return -EINVAL;
 	if (attr) {
 		mutex_lock(&ms->ns->mq_lock);
@@ -505,6 +505,10 @@ long mqueue_open(struct task *t, const char *name, int oflag, uint32_t mode, con
 	}
 	if (r)
 		return r;
+	if ((oflag & O_ACCMODE) == O_ACCMODE) { /* known only of one that is there */
+		file_put(f);
+		return -EINVAL;
+	}
 	r = fd_install(t->fdt, f, oflag & O_CLOEXEC);
 	file_put(f);
 	return r;

@@ -45,7 +45,8 @@ static void accessed(struct file *f)
 	if (f->flags & O_NOATIME)
 		return;
 	struct timespec now = vfs_now(), atime = READ_TIME(i->atime), mtime = READ_TIME(i->mtime), ctime = READ_TIME(i->ctime);
-	if (likely(now.tv_sec - atime.tv_sec < 24 * 3600 &&
+	/* Times are whatever somebody has set. */
+	if (likely((int64_t)((uint64_t)now.tv_sec - (uint64_t)atime.tv_sec) < 24 * 3600 &&
 		   (atime.tv_sec > mtime.tv_sec || (atime.tv_sec == mtime.tv_sec && atime.tv_nsec > mtime.tv_nsec)) &&
 		   (atime.tv_sec > ctime.tv_sec || (atime.tv_sec == ctime.tv_sec && atime.tv_nsec > ctime.tv_nsec))))
 		return;

@@ -50,29 +50,11 @@ static struct inet_sock *inet_new(int fd)
 	return i;
 }
 
-/* An address for the host: the family must be the socket's (or UNSPEC, for disconnecting). */
-int inet_check_addr(struct socket *s, const struct sockaddr_storage *a, socklen_t len)
-{
-	if (len < sizeof(sa_family_t))
-		return -EINVAL;
-	if (a->ss_family == AF_UNSPEC)
-		return 0;
-	if (s->family == AF_INET && a->ss_family != AF_INET)
-		return len < sizeof(struct sockaddr_in) ? -EINVAL : -EAFNOSUPPORT;
-	if (s->family == AF_INET6 && a->ss_family != AF_INET6 && a->ss_family != AF_INET)
-		return -EAFNOSUPPORT;
-	if (s->family == AF_NETLINK && a->ss_family != AF_NETLINK)
-		return -EINVAL;
-	return 0;
-}
-
 static int inet_bind(struct socket *s, const struct sockaddr_storage *a, socklen_t len)
 {
 	struct inet_sock *i = s->private;
-	int r = inet_check_addr(s, a, len);
-	if (r)
-		return r;
-	if (s->family != AF_NETLINK && len >= 4) {
+	/* What is too short is for the host to refuse. */
+	if ((s->family == AF_INET && len >= sizeof(struct sockaddr_in)) || (s->family == AF_INET6 && len >= 24)) {
 		uint16_t port = ntohs(((const struct sockaddr_in *)a)->sin_port);
 		if (port && port < 1024 && !cred_has_cap(current->cred, CAP_NET_BIND_SERVICE_))
 			return -EACCES;
@@ -83,13 +65,10 @@ static int inet_bind(struct socket *s, const struct sockaddr_storage *a, socklen
 static int inet_connect(struct socket *s, const struct sockaddr_storage *a, socklen_t len, bool nonblock)
 {
 	struct inet_sock *i = s->private;
-	int r = inet_check_addr(s, a, len);
 	ktime_t deadline = socket_deadline(s->sndtimeo);
-	if (r)
-		return r;
 	if (a->ss_family == AF_UNSPEC && s->type == SOCK_STREAM)
 		fuse_close(i, true);
-	r = host_result(connect(i->fd, (const struct sockaddr *)a, len));
+	int r = host_result(connect(i->fd, (const struct sockaddr *)a, len));
 	if ((!r || r == -EINPROGRESS) && a->ss_family != AF_UNSPEC)
 		fuse_note_connect(s);
 	inet_forget(i);
@@ -200,7 +179,7 @@ static unsigned inet_poll(struct socket *s, struct file *f, struct poll_table *p
 	if (unlikely(READ_ONCE(i->notes)))
 		r |= EPOLLIN;
 	return queued | (r & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) | (r & EPOLLIN ? EPOLLRDNORM : 0) |
-	       (r & EPOLLOUT ? EPOLLWRNORM | EPOLLWRBAND : 0);
+	       (r & EPOLLOUT ? EPOLLWRNORM | (r & EPOLLHUP && s->type == SOCK_STREAM ? 0 : EPOLLWRBAND) : 0);
 }
 
 static void inet_release(struct socket *s)
@@ -243,7 +222,7 @@ int inet_socket(struct socket *s)
 
 static int inet_create(struct kernel *k, struct socket *s)
 {
-	if (s->protocol < 0 || s->protocol > 255)
+	if (s->protocol < 0 || s->protocol > 262 /* IPPROTO_MPTCP */)
 		return -EINVAL;
 	switch (s->type) {
 	case SOCK_STREAM:

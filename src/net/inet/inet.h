@@ -86,7 +86,6 @@ static inline int inet_wait_error(int r, ktime_t timeout)
 }
 /* Sleep until something in `bits` may be so. 0 or the call's error. */
 int inet_wait(struct inet_sock *i, unsigned bits, ktime_t *deadline, ktime_t timeout);
-int inet_check_addr(struct socket *s, const struct sockaddr_storage *a, socklen_t len);
 int inet_socket(struct socket *s); /* makes the host's socket */
 
 ssize_t inet_sendmsg(struct socket *s, struct kmsg *m);

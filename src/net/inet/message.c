@@ -109,10 +109,6 @@ ssize_t inet_sendmsg(struct socket *s, struct kmsg *m)
 	ktime_t deadline = 0;
 	bool stream = s->type == SOCK_STREAM;
 	unsigned flags = (m->flags & (MSG_OOB | MSG_DONTROUTE | MSG_MORE | MSG_CONFIRM | MSG_EOR | MSG_FASTOPEN)) | MSG_DONTWAIT | MSG_NOSIGNAL;
-	if (m->name_len && s->family == AF_NETLINK && (r = inet_check_addr(s, &m->name, m->name_len)))
-		return r;
-	if (m->name_len && !stream && (r = inet_check_addr(s, &m->name, m->name_len)))
-		return r;
 	if (stream && !(flags & MSG_FASTOPEN))
 		m->name_len = 0; /* Linux ignores a stream's */
 	if (m->control_len) {

@@ -6,7 +6,7 @@
 /* The length of a valid address, normalised; a path gets a NUL. -EINVAL otherwise. */
 int unix_check_name(const struct sockaddr_storage *a, socklen_t len, struct sockaddr_un *un)
 {
-	if (len < (socklen_t)SUN_PATH_AT || len > sizeof(*un) || a->ss_family != AF_UNIX)
+	if (len <= (socklen_t)SUN_PATH_AT || len > sizeof(*un) || a->ss_family != AF_UNIX)
 		return -EINVAL;
 	memset(un, 0, sizeof(*un));
 	memcpy(un, a, len);

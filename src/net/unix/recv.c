@@ -48,7 +48,8 @@ static ssize_t stream_recv(struct socket *s, struct kmsg *m)
 	bool peek = m->flags & MSG_PEEK, nonblock = m->flags & MSG_DONTWAIT, have_scm = false, check = READ_ONCE(u->passcred) || READ_ONCE(u->passpidfd);
 	ktime_t deadline = 0;
 	size_t size = m->iter->count, skipped = 0;
-	size_t target = m->flags & MSG_WAITALL ? size : MIN((size_t)MAX(s->opt.rcvlowat, 1), size);
+	/* Who asks for no bytes waits until there are some, all the same. */
+	size_t target = MAX(m->flags & MSG_WAITALL ? size : MIN((size_t)MAX(s->opt.rcvlowat, 1), size), 1UL);
 	struct scm scm = { 0 };
 	ssize_t got = 0;
 	int r = 0;
@@ -57,7 +58,7 @@ static ssize_t stream_recv(struct socket *s, struct kmsg *m)
 	if (atomic_load(&u->state) != UNIX_CONNECTED)
 		return -EINVAL;
 	sleeplock_lock(&u->recv_lock);
-	while (m->iter->count) {
+	while (m->iter->count || !size) {
 		mutex_lock(&u->lock);
 		struct skb *b = TAILQ_FIRST(&u->rx);
 		size_t skip = skipped;
@@ -86,7 +87,7 @@ static ssize_t stream_recv(struct socket *s, struct kmsg *m)
 			}
 			continue;
 		}
-		if (check && have_scm && !same_writer(&scm, &b->scm))
+		if (!size || (check && have_scm && !same_writer(&scm, &b->scm)))
 			break;
 		/* b stays: only readers take messages away, and they need recv_lock */
 		size_t avail = b->len - b->off - skip, n = copy_to_iter(b->data + b->off + skip, MIN(avail, m->iter->count), m->iter);

@@ -56,13 +56,15 @@ static ssize_t stream_send(struct socket *s, struct kmsg *m)
 	struct scm scm = { 0 };
 	ssize_t sent = 0, r = 0;
 	ktime_t deadline = 0;
-	if (m->flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	if (m->control_len && (r = unix_scm_send(u, m, &scm)))
 		return r;
 	enum unix_state st = atomic_load(&u->state);
 	if (m->name_len) {
 		r = st == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
+		goto out;
+	}
+	if (m->flags & MSG_OOB) {
+		r = -EOPNOTSUPP;
 		goto out;
 	}
 	/* a connected stream keeps its peer until it is closed, and it is open here */
