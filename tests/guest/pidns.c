@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PID namespaces: numbers in every place where one appears, init, /proc. */
 #include "harness.h"
+#include <sys/ptrace.h>
+#include <pthread.h>
 #include <mqueue.h>
 #include <sys/ipc.h>
 #include <sys/mount.h>
@@ -370,3 +372,33 @@ static int chosen(void)
 	return 0;
 }
 TEST(chosen_numbers) { CHECK_EQ(in_namespace(chosen, NULL), 0); }
+
+/* A thread that init traces ends as a zombie that waits for its tracer; init, which ends, does not come to wait for it. */
+static volatile int *traced_ready;
+static void *traced_thread(void *p)
+{
+	*traced_ready = ptrace(PTRACE_TRACEME, 0, 0, 0) ? 2 : 1;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int init_that_traces(void)
+{
+	if (!fork()) {
+		pthread_t th;
+		pthread_create(&th, NULL, traced_thread, NULL);
+		for (;;)
+			pause();
+	}
+	while (!*traced_ready)
+		usleep(1000);
+	return *traced_ready - 1;
+}
+
+TEST(init_ends_with_a_traced_thread)
+{
+	traced_ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(traced_ready != MAP_FAILED);
+	CHECK_EQ(in_namespace(init_that_traces, NULL), 0);
+}

@@ -6,6 +6,7 @@
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/inotify.h>
+#include <sys/uio.h>
 #include <sys/timerfd.h>
 
 TEST(pipe_basics)
@@ -204,4 +205,57 @@ TEST(epoll_wakes_sleepers)
 		_exit(0);
 	}
 	CHECK_EQ(epoll_wait(e, &x, 1, 5000), 1);
+}
+
+TEST(inotify_instances_are_limited)
+{
+	char b[32] = "";
+	int f = open("/proc/sys/fs/inotify/max_user_instances", O_RDONLY), n = 0, max;
+	CHECK(f >= 0 && read(f, b, sizeof b - 1) > 0);
+	max = atoi(b);
+	CHECK(max > 0);
+	struct rlimit l;
+	CHECK(!getrlimit(RLIMIT_NOFILE, &l));
+	if (l.rlim_cur < (unsigned)max + 20)
+		SKIP("few descriptors");
+	while (n <= max && inotify_init() >= 0)
+		n++;
+	CHECK(n <= max);
+	CHECK(errno == EMFILE);
+}
+
+TEST(select_takes_path_descriptors_for_ready)
+{
+	int fd = open(".", O_PATH);
+	fd_set in, out, ex;
+	CHECK(fd >= 0);
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_ZERO(&ex);
+	FD_SET(fd, &in), FD_SET(fd, &out), FD_SET(fd, &ex);
+	struct timeval tv = { 0, 0 };
+	CHECK(select(fd + 1, &in, &out, &ex, &tv) == 3);
+	close(fd);
+	CHECK_ERRNO(select(fd + 1, &in, NULL, NULL, &tv), EBADF);
+}
+
+TEST(seeking_event_descriptors)
+{
+	int fd[] = { eventfd(0, 0), epoll_create1(0), inotify_init() };
+	for (int i = 0; i < 3; i++) {
+		CHECK(fd[i] >= 0);
+		CHECK(lseek(fd[i], 10, SEEK_SET) == 0);
+		CHECK_ERRNO(pread(fd[i], &i, 0, 0), ESPIPE);
+		CHECK_ERRNO(lseek(fd[i], 0, 9), EINVAL);
+	}
+	int p[2];
+	CHECK(!pipe(p));
+	CHECK_ERRNO(lseek(p[0], 0, SEEK_SET), ESPIPE);
+	CHECK_ERRNO(lseek(p[0], 0, 9), EINVAL);
+	CHECK_ERRNO(fcntl(fd[0], F_GETPIPE_SZ), EBADF);
+	/* nothing at all to do is done before flags are looked at, after the descriptor is */
+	struct iovec v = { p, 0 };
+	CHECK(syscall(SYS_pwritev2, p[1], &v, 1, -1L, 0, 0x4000) == 0);
+	CHECK_ERRNO(syscall(SYS_preadv2, p[1], &v, 2000, -1L, 0, 0), EBADF);
+	CHECK_ERRNO(syscall(SYS_preadv2, p[0], &v, 2000, -1L, 0, 0), EINVAL);
 }

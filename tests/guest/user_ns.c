@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include <sys/fsuid.h>
+#include <linux/capability.h>
 #include <grp.h>
 
 static int put(const char *path, const char *s)
@@ -109,4 +111,27 @@ TEST(nesting)
 		CHECK_EQ(getuid(), 0);
 	}
 	CHECK_ERRNO(unshare(CLONE_NEWUSER | CLONE_VM | 0x1), EINVAL);
+}
+
+/* Only setfsuid(2) takes and gives the capabilities of the file system's user. */
+TEST(setfsuid_and_capabilities)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct d[2];
+	if (geteuid())
+		SKIP("not root");
+#define HAS(c) (!syscall(SYS_capget, &h, d) && (d[0].effective >> (c) & 1))
+	CHECK(HAS(CAP_CHOWN));
+	setfsuid(1000);
+	CHECK(!HAS(CAP_CHOWN) && HAS(CAP_SETUID));
+	CHECK(!setreuid(-1, -1)); /* the file system's user is root again */
+	CHECK(!HAS(CAP_CHOWN));
+	setfsuid(1000);
+	setfsuid(0);
+	CHECK(HAS(CAP_CHOWN));
+	/* A probe for the version needs no data. */
+	h.version = 0;
+	CHECK(!syscall(SYS_capget, &h, NULL) && h.version == _LINUX_CAPABILITY_VERSION_3);
+	CHECK(!syscall(SYS_capget, &h, NULL));
+	CHECK_ERRNO(syscall(SYS_capget, NULL, NULL), EFAULT);
 }

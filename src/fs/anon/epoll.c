@@ -18,6 +18,7 @@
  */
 #include "fs/anon/epoll.h"
 #include "fs/anon/inotify.h"
+#include "fs/anon/user_count.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -57,6 +58,7 @@ struct file_items {
 struct eventpoll {
 	struct refcount ref;
 	struct mutex lock; /* RANK_EPOLL */
+	struct user_count *user; /* who made it: charged for what it watches */
 	struct epitem_list *hash;
 	unsigned mask, count;
 	struct mutex ready_lock; /* RANK_EPOLL_READY */
@@ -101,6 +103,7 @@ static void ep_put(struct eventpoll *ep)
 		return;
 	if (ep->hash != ep->inline_hash)
 		free(ep->hash);
+	user_count_put(ep->user);
 	free(ep);
 }
 
@@ -259,6 +262,7 @@ static void ep_remove_locked(struct eventpoll *ep, struct epitem *it)
 	mutex_unlock(&ep->ready_lock);
 	LIST_REMOVE(it, hash_link);
 	ep->count--;
+	user_count_uncharge(ep->user, USER_EPOLL_WATCHES);
 	if (it->linked_outer) {
 		guard(mutex)(&outer_lock);
 		LIST_REMOVE(it, outer_link);
@@ -303,6 +307,10 @@ static int ep_insert(struct eventpoll *ep, struct file *f, int fd, const struct 
 	if (!fi || !it) {
 		free(it);
 		return -ENOMEM;
+	}
+	if (!user_count_charge(ep->user, USER_EPOLL_WATCHES)) {
+		free(it);
+		return -ENOSPC;
 	}
 	it->ep = ep;
 	it->file = f;
@@ -667,6 +675,7 @@ int epoll_create_file(struct file **out)
 	if (!ep)
 		return -ENOMEM;
 	refcount_init(&ep->ref);
+	ep->user = user_count_get();
 	mutex_init(&ep->lock, RANK_EPOLL);
 	mutex_init(&ep->ready_lock, RANK_EPOLL_READY);
 	TAILQ_INIT(&ep->ready);

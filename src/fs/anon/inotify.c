@@ -9,6 +9,7 @@
  * LOCKS  inode_watches.lock (RANK_MAPPING) > group.lock (RANK_FS_CONTEXT) > wait queue. Hooks take only these.
  */
 #include "fs/anon/inotify.h"
+#include "fs/anon/user_count.h"
 #include "fs/anon/watches.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,7 +20,6 @@
 #define IN_MASK_CREATE 0x10000000
 #endif
 #define MAX_QUEUED 16384
-#define MAX_WATCHES 524288
 #define HASH 64
 
 struct event {
@@ -42,7 +42,7 @@ struct group {
 	struct mutex lock;
 	struct watch_list by_wd[HASH];
 	int last_wd;
-	unsigned nwatches;
+	struct user_count *user; /* who made it: charged for it and its watches */
 	STAILQ_HEAD(, event) queue;
 	unsigned nqueued;
 	size_t bytes;
@@ -133,7 +133,7 @@ static void detach_locked(struct watch *w, bool tell)
 	atomic_fetch_sub(&vfs_watch_count, 1);
 	mutex_lock(&g->lock);
 	LIST_REMOVE(w, wd_link);
-	g->nwatches--;
+	user_count_uncharge(g->user, USER_INOTIFY_WATCHES);
 	mutex_unlock(&g->lock);
 	if (tell)
 		queue_event(g, w->wd, IN_IGNORED, 0, NULL);
@@ -232,13 +232,12 @@ int inotify_add(struct file *f, struct inode *inode, uint32_t arg)
 	w->group = g;
 	w->mask = mask;
 	mutex_lock(&g->lock);
-	if (g->nwatches >= MAX_WATCHES || g->last_wd == INT32_MAX) {
+	if (g->last_wd == INT32_MAX || !user_count_charge(g->user, USER_INOTIFY_WATCHES)) {
 		mutex_unlock(&g->lock);
 		free(w);
 		return -ENOSPC;
 	}
 	w->wd = ++g->last_wd;
-	g->nwatches++;
 	LIST_INSERT_HEAD(&g->by_wd[w->wd % HASH], w, wd_link);
 	inode_get(inode);
 	w->inode = inode;
@@ -375,6 +374,8 @@ static void inotify_release(struct file *f)
 		STAILQ_REMOVE_HEAD(&g->queue, link);
 		free(e);
 	}
+	user_count_uncharge(g->user, USER_INOTIFY_INSTANCES);
+	user_count_put(g->user);
 	free(g->overflow);
 	free(g);
 }
@@ -416,6 +417,13 @@ int inotify_create(unsigned flags, struct file **out)
 		free(o);
 		return -ENOMEM;
 	}
+	g->user = user_count_get();
+	if (!user_count_charge(g->user, USER_INOTIFY_INSTANCES)) {
+		user_count_put(g->user);
+		free(g);
+		free(o);
+		return -EMFILE;
+	}
 	mutex_init(&g->lock, RANK_FS_CONTEXT);
 	STAILQ_INIT(&g->queue);
 	wait_queue_init(&g->wq);
@@ -424,6 +432,8 @@ int inotify_create(unsigned flags, struct file **out)
 	g->overflow = o;
 	int r = anon_file("anon_inode:inotify", 0600, &inotify_ops, g, O_RDONLY | (flags & IN_NONBLOCK), out);
 	if (r) {
+		user_count_uncharge(g->user, USER_INOTIFY_INSTANCES);
+		user_count_put(g->user);
 		free(o);
 		free(g);
 	}
