@@ -36,8 +36,11 @@ long sys_getrandom(struct task *t, const struct syscall_args *a)
 		done += got;
 		if (got < n)
 			break;
-		if (done % (64 << 10) == 0 && fiber_interrupted(PARK_INTERRUPTIBLE))
-			break;
+		if (done % (64 << 10) == 0) { /* it takes its time: others come in between */
+			if (fiber_interrupted(PARK_INTERRUPTIBLE))
+				break;
+			fiber_yield();
+		}
 	}
 	explicit_bzero(tmp, sizeof(tmp));
 	return done || !len ? (long)done : -EFAULT;

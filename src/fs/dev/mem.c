@@ -76,8 +76,11 @@ static ssize_t random_read(struct file *f, struct iov_iter *to, int64_t *pos)
 		done += got;
 		if (got < n)
 			break;
-		if (done >= 1 << 20 && fiber_interrupted(PARK_INTERRUPTIBLE))
-			break;
+		if (done % (64 << 10) == 0) { /* it takes its time: others come in between */
+			if (fiber_interrupted(PARK_INTERRUPTIBLE))
+				break;
+			fiber_yield();
+		}
 	}
 	explicit_bzero(buf, sizeof(buf));
 	return done ? done : -EFAULT;
