@@ -40,14 +40,14 @@ static bool add_segment(void *arg, const struct vma_info *v)
 {
 	struct core *c = arg;
 	unsigned filter = c->t->tg->coredump_filter;
-	bool anon = !v->ino, shared = v->flags & VMA_SHARED;
+	bool anon = !v->ino, shared = v->flags & VMA_SHARED, vdso = !strcmp(v->name, "[vdso]");
 	/* What a private file mapping shows is anonymous once it can have been written; a file in memory is a file. */
-	unsigned kind = shared ? (anon ? CORE_ANON_SHARED : CORE_FILE_SHARED) : anon || (v->flags & VMA_WRITE) ? CORE_ANON_PRIVATE : CORE_FILE_PRIVATE;
+	unsigned kind = shared ? (anon ? CORE_ANON_SHARED : CORE_FILE_SHARED) : anon || (v->flags & VMA_WRITTEN) ? CORE_ANON_PRIVATE : CORE_FILE_PRIVATE;
 	bool dump = !(v->flags & VMA_DONTDUMP) && (v->flags & VMA_READ) && (filter & kind);
 
 	/* Of a mapped program its first page: the debugger finds the file by it (elf_heads()). */
-	bool head = !dump && (filter & CORE_ELF_HEADERS) && !anon && !v->off && (v->flags & VMA_READ) && !shared;
-	uint64_t size = dump ? v->end - v->start : head ? GUEST_PAGE_SIZE : 0;
+	bool head = !dump && !vdso && (filter & CORE_ELF_HEADERS) && !anon && !v->off && (v->flags & VMA_READ) && !shared;
+	uint64_t size = dump || vdso ? v->end - v->start : head ? GUEST_PAGE_SIZE : 0;
 
 	if (c->n == MAX_SEGMENTS)
 		return false;

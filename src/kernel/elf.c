@@ -213,8 +213,6 @@ static int make_stack(struct task *t, struct exec_state *e, const struct loaded 
 	static const char platform[] = "x86_64";
 	size_t fnlen = strlen(e->filename) + 1;
 	uint64_t top = mm_random_stack_top(t->mm);
-	if (t->personality & ADDR_NO_RANDOMIZE)
-		top = PL_TASK_SIZE - GUEST_PAGE_SIZE;
 	uint64_t execfn = top - 8 - fnlen, strings = execfn - as->len;
 	uint64_t p = (strings - random_below(t, 8192)) & ~15UL;
 	uint64_t plat = p - sizeof(platform), rnd = plat - 16;

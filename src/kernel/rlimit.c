@@ -4,6 +4,7 @@
 #include "kernel/rlimit.h"
 #include "kernel/timer.h"
 #include <linux/capability.h>
+#include <sys/personality.h>
 
 #define NR_OPEN 1048576
 
@@ -34,7 +35,8 @@ void rlimits_apply(struct task *t)
 	struct mm_limits l;
 	uint64_t nofile;
 	mutex_lock(&t->tg->limits_lock);
-	l = (struct mm_limits){ limit(t->tg, RLIMIT_AS), limit(t->tg, RLIMIT_DATA), limit(t->tg, RLIMIT_STACK), limit(t->tg, RLIMIT_MEMLOCK) };
+	l = (struct mm_limits){ limit(t->tg, RLIMIT_AS), limit(t->tg, RLIMIT_DATA), limit(t->tg, RLIMIT_STACK), limit(t->tg, RLIMIT_MEMLOCK),
+				  t->personality & ADDR_NO_RANDOMIZE };
 	nofile = limit(t->tg, RLIMIT_NOFILE);
 	mutex_unlock(&t->tg->limits_lock);
 	mm_set_limits(t->mm, &l);
@@ -77,7 +79,8 @@ long task_prlimit(struct task *caller, struct task *target, unsigned which, cons
 			fd_table_get(fdt);
 		mutex_unlock(&target->lock);
 		mutex_lock(&tg->limits_lock);
-		struct mm_limits l = { limit(tg, RLIMIT_AS), limit(tg, RLIMIT_DATA), limit(tg, RLIMIT_STACK), limit(tg, RLIMIT_MEMLOCK) };
+		struct mm_limits l = { limit(tg, RLIMIT_AS), limit(tg, RLIMIT_DATA), limit(tg, RLIMIT_STACK), limit(tg, RLIMIT_MEMLOCK),
+				       target->personality & ADDR_NO_RANDOMIZE };
 		uint64_t nofile = limit(tg, RLIMIT_NOFILE);
 		mutex_unlock(&tg->limits_lock);
 		if (mm) {

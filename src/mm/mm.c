@@ -33,20 +33,20 @@ static uint64_t random_bits(uint64_t mask)
 /* As Linux's mmap_base(): below the largest stack that the limit allows, its randomisation and guard. */
 static void choose_mmap_base(struct mm *mm)
 {
-	uint64_t pad = (STACK_RND_PAGES * GUEST_PAGE_SIZE) + STACK_GUARD_GAP + GUEST_PAGE_SIZE, gap = mm->limits.stack;
+	bool fixed = mm->limits.no_random;
+	uint64_t pad = (fixed ? 0 : STACK_RND_PAGES * GUEST_PAGE_SIZE) + STACK_GUARD_GAP + GUEST_PAGE_SIZE, gap = mm->limits.stack;
 
 	if (gap + pad > gap)
 		gap += pad;
 	gap = MAX(gap, STACK_GAP_MIN);
 	gap = MIN(gap, PL_TASK_SIZE / 6 * 5);
-	mm->mmap_base = PAGE_DOWN(PL_TASK_SIZE - gap - (random_bits((1UL << MMAP_RND_BITS) - 1) << 12));
+	mm->mmap_base = PAGE_DOWN(PL_TASK_SIZE - gap - (fixed ? 0 : random_bits((1UL << MMAP_RND_BITS) - 1) << 12));
 	mm->layout.mmap_base = mm->mmap_base;
 }
 
 uaddr_t mm_random_stack_top(struct mm *mm)
 {
-	(void)mm;
-	return PL_TASK_SIZE - GUEST_PAGE_SIZE - random_bits(STACK_RND_PAGES) * GUEST_PAGE_SIZE;
+	return PL_TASK_SIZE - GUEST_PAGE_SIZE - (mm->limits.no_random ? 0 : random_bits(STACK_RND_PAGES) * GUEST_PAGE_SIZE);
 }
 
 static struct mm *mm_alloc(struct platform *p, struct pl_space *space)

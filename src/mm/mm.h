@@ -66,6 +66,7 @@ enum { /* struct vma.flags */
 	VMA_GROWSDOWN = 128, VMA_LOCKED = 256, VMA_DONTFORK = 512, VMA_NORESERVE = 1024, VMA_STACK = 2048, VMA_HEAP = 4096,
 	VMA_SPECIAL = 8192, /* vDSO, parameter page: not movable to core or checkpoint as memory */
 	VMA_WIPEONFORK = 16384, VMA_DONTDUMP = 32768, VMA_RAND_READ = 65536, VMA_SEQ_READ = 131072,
+	VMA_WRITTEN = 262144, /* private, of a file: has been writable */
 };
 struct vma; /* see vma.h for the layout; mm only */
 
@@ -84,7 +85,7 @@ void mm_put(struct mm *mm);
 struct pl_space *mm_space(struct mm *mm);
 
 /* The current fiber's mm and thread (fiber_context) carry these out. Results as the system call's: address, 0 or -errno. May park. */
-struct mm_limits { uint64_t as, data, stack, memlock; }; /* bytes; soft limits of the caller */
+struct mm_limits { uint64_t as, data, stack, memlock; bool no_random; }; /* bytes; soft limits of the caller. no_random: ADDR_NO_RANDOMIZE */
 void mm_set_limits(struct mm *mm, const struct mm_limits *l); /* the task layer calls it at exec, fork and setrlimit */
 /* The caller has closed a descriptor: let go of the files that the stub keeps open to map from. Own fiber; may park. */
 void mm_forget_files(struct mm *mm);

@@ -254,6 +254,8 @@ static int64_t mmap_locked(struct mm *mm, uint64_t addr, uint64_t len, unsigned 
 		if (r)
 			return r;
 	}
+	if (m && (vflags & (VMA_WRITE | VMA_SHARED)) == VMA_WRITE)
+		vflags |= VMA_WRITTEN;
 	v = vma_new(mm, addr, addr + len, vflags, m, m ? off : addr);
 	if ((vflags & VMA_GROWSDOWN) && (flags & MAP_STACK) && !mm->have_stack) {
 		v->host_start = stack_room(mm, addr, addr + len);

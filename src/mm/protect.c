@@ -86,7 +86,9 @@ static int64_t mprotect_locked(struct mm *mm, uint64_t start, uint64_t end, int 
 	for (v = first; start < done; v = vma_next(v)) {
 		uint64_t e = MIN(done, v->end);
 
-		if (!apply_flags(mm, &v, start, e, (v->flags & ~VMA_PROT) | (prot & VMA_PROT)))
+		unsigned written = v->mappable && !(v->flags & VMA_SHARED) && ((unsigned)prot | v->flags) & VMA_WRITE ? VMA_WRITTEN : 0;
+
+		if (!apply_flags(mm, &v, start, e, (v->flags & ~VMA_PROT) | (prot & VMA_PROT) | written))
 			return -ENOMEM;
 		start = e;
 		/* Merged with what follows: v may now reach beyond e. */

@@ -103,6 +103,7 @@ static int cpu_iterate(struct pnode *dir, struct dir_context *c)
 static const struct pentry empty_table[] = { { 0 } };
 static const struct pentry node0_table[] = {
 	P_FILE("cpulist", 0444, show_range),
+	P_FILE("cpumap", 0444, show_topology, .arg = T_ALL_MASK),
 	P_TEXT("distance", 0444, "10\n"),
 	{ 0 },
 };
