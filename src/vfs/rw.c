@@ -4,6 +4,8 @@
 #include "vfs/internal.h"
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -442,11 +444,53 @@ static long change_fsflags(struct file *f, unsigned new)
 	return ret;
 }
 
+/* No file system here shares extents: Linux's answers then, in its order. */
+static long clone_range(struct file *out, int fd)
+{
+	struct file *in = fd_get(fiber_context()->fdt, fd);
+	unsigned in_flags, out_flags = atomic_load(&out->flags);
+	long ret = -EOPNOTSUPP;
+
+	if (!in)
+		return -EBADF;
+	in_flags = atomic_load(&in->flags);
+	if (in->inode->sb != out->inode->sb)
+		ret = -EXDEV;
+	else if (S_ISDIR(in->inode->mode) || S_ISDIR(out->inode->mode))
+		ret = -EISDIR;
+	else if (!S_ISREG(in->inode->mode) || !S_ISREG(out->inode->mode))
+		ret = -EINVAL;
+	else if ((in_flags & O_ACCMODE) == O_WRONLY || (out_flags & O_ACCMODE) == O_RDONLY || (out_flags & O_APPEND))
+		ret = -EBADF;
+	file_put(in);
+	return ret;
+}
+
+static long dedupe_range(struct file *f, uint64_t arg)
+{
+	struct file_dedupe_range r;
+
+	if (copy_from_user(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if ((atomic_load(&f->flags) & O_ACCMODE) == O_WRONLY || r.reserved1 || r.reserved2)
+		return -EINVAL;
+	return S_ISDIR(f->inode->mode) ? -EISDIR : S_ISREG(f->inode->mode) ? -EOPNOTSUPP : -EINVAL;
+}
+
 long vfs_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 {
+	struct file_clone_range range;
 	int on, ret;
 
 	switch (cmd) {
+	case FICLONE:
+		return clone_range(f, (int)arg);
+	case FICLONERANGE:
+		return copy_from_user(&range, arg, sizeof(range)) ? -EFAULT : clone_range(f, (int)range.src_fd);
+	case FIDEDUPERANGE:
+		return dedupe_range(f, arg);
+	case FS_IOC_FIEMAP:
+		return -EOPNOTSUPP;
 	case FIONBIO:
 		if (get_user(on, arg))
 			return -EFAULT;
