@@ -8,7 +8,8 @@ if len(sys.argv) < 2:
     sys.exit(0)
 here = os.path.dirname(os.path.abspath(__file__))
 modules = os.environ.get('PYTHON_SUITE', 'test_os test_subprocess test_signal test_threading test_mmap test_select test_tempfile test_pathlib '
-                         'test_fcntl test_pty test_posix test_asyncio test_multiprocessing_spawn').split()
+                         'test_fcntl test_pty test_posix test_asyncio test_multiprocessing_spawn test_poll test_epoll test_resource test_wait3 '
+                         'test_wait4 test_fork1 test_thread test_threadsignals test_openpty test_eintr test_pwd test_faulthandler').split()
 known = {}
 for line in open(os.path.join(here, 'python_suite.known')):
     if line.strip() and not line.startswith('#'):
@@ -24,7 +25,7 @@ def cases(words, module):
         except subprocess.TimeoutExpired as e:
             out = (e.stdout or b'').decode(errors='replace') + '\nTIMEOUT'
     res = {}
-    for m in re.finditer(r'^(test\w+) \((?:[\w.]*\.)?(test_\w+\.\w+)(?:\.\w+)?\)(?:(?!^test\w+ \().)*?\.\.\. (?:(?!^test\w+ \().)*?(ok|FAIL|ERROR|skipped|expected failure)', out, re.M | re.S):
+    for m in re.finditer(r'^(test\w*) \((?:[\w.]*\.)?((?:test_\w+|__main__)\.\w+)(?:\.\w+)?\)(?:(?!^test\w* \().)*?\.\.\. (?:(?!^test\w* \().)*?(ok|FAIL|ERROR|skipped|expected failure)', out, re.M | re.S):
         res[f'{m[2]}.{m[1]}'] = m[3]
     return res, out
 bad = 0
