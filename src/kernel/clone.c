@@ -287,7 +287,7 @@ static int link_task(struct task *c, struct task *t, struct thread_group *tg, co
 		if (c->parent)
 			TAILQ_INSERT_TAIL(&c->parent->children, c, sibling);
 		if (tg->is_init)
-			pid_ns_of(c->pid)->init = c;
+			pid_ns_of(c->pid)->init = c, pid_ns_of(c->pid)->begun = true;
 	}
 	uid_count_add_locked(k, c->cred->uid, 1);
 	c->counted_uid = c->cred->uid;

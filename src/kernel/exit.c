@@ -282,6 +282,8 @@ static void zap_pid_namespace(struct task *t)
 	mutex_lock(&k->tasks.lock);
 	ns->dying = true;
 	ns->init = t;
+	if (ns->reboot)
+		t->tg->exit_status = t->exit_code = ns->reboot;
 	for (int nr = 2; nr < ns->map_size; nr++) {
 		struct task *o = ns->map[nr] ? ns->map[nr]->task : NULL;
 		if (!o || o->tg == t->tg)
@@ -315,6 +317,25 @@ static void zap_pid_namespace(struct task *t)
 		mutex_lock(&k->tasks.lock);
 	}
 	mutex_unlock(&k->tasks.lock);
+}
+
+long task_reboot(struct task *t, int sig)
+{
+	struct pid_namespace *ns = task_pid_ns(t);
+
+	mutex_lock(&t->kernel->tasks.lock);
+	struct task *init = ns->init;
+	if (!init || ns->dying) {
+		mutex_unlock(&t->kernel->tasks.lock);
+		return -EINVAL;
+	}
+	ns->reboot = sig;
+	signal_lock(init);
+	tg_start_exit_locked(init->tg, SIGKILL, NULL);
+	signal_unlock(init);
+	mutex_unlock(&t->kernel->tasks.lock);
+	task_exit(t, 0);
+	return 0;
 }
 
 /* ---- the exit path ---- */

@@ -53,6 +53,8 @@ int namespaces_copy(struct task *c, struct task *t, uint64_t flags)
 	struct user_namespace *owner = c->cred ? c->cred->user_ns : t->cred->user_ns;
 
 	if (flags & CLONE_NEWPID) {
+		if (t->pid_ns_for_children != task_pid_ns(t))
+			return -EINVAL;
 		c->pid_ns_for_children = pidns_create(t->kernel, t->pid_ns_for_children, owner);
 		if (!c->pid_ns_for_children)
 			return -ENOSPC;

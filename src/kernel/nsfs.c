@@ -98,14 +98,20 @@ int ns_of_task(struct task *t, enum ns_which which, struct ns_ref *out)
 
 	out->type = types[which];
 	mutex_lock(&t->lock);
-	dead = !t->mnt_ns; /* let go of at exit, all at once */
+	dead = !t->mnt_ns && which != NS_PID && which != NS_USER; /* the others are let go of at exit, all at once */
 	switch (which) {
 	case NS_MNT: out->ns = t->mnt_ns; break;
 	case NS_UTS: out->ns = t->uts; break;
 	case NS_IPC: out->ns = t->ipc_ns; break;
 	case NS_NET: out->ns = NULL; break;
 	case NS_PID: out->ns = t->pid ? task_pid_ns(t) : NULL; break;
-	case NS_PID_FOR_CHILDREN: out->ns = t->pid_ns_for_children; break;
+	case NS_PID_FOR_CHILDREN:
+		out->ns = t->pid_ns_for_children;
+		if (out->ns && !pidns_has_begun(out->ns)) { /* nobody to be found there yet */
+			mutex_unlock(&t->lock);
+			return -ENOENT;
+		}
+		break;
 	case NS_USER: out->ns = t->cred->user_ns; break;
 	case NS_TIME: out->ns = t->time_ns; break;
 	case NS_TIME_FOR_CHILDREN: out->ns = t->time_ns_for_children; break;
@@ -213,6 +219,26 @@ static long get_parent(const struct ns_ref *r)
 	return ns_open_fd(&(struct ns_ref){ CLONE_NEWPID, p });
 }
 
+/* Numbers of a process there and here (ioctl_nsfs(2)). */
+#define NS_PID_FROM _IOR(0xb7, 6, int)
+#define NS_TGID_FROM _IOR(0xb7, 7, int)
+#define NS_PID_IN _IOR(0xb7, 8, int)
+#define NS_TGID_IN _IOR(0xb7, 9, int)
+static long translate(const struct ns_ref *r, unsigned cmd, int nr)
+{
+	struct pid_namespace *here = task_pid_ns(current), *there = r->ns;
+	bool in = cmd == NS_PID_IN || cmd == NS_TGID_IN;
+
+	if (r->type != CLONE_NEWPID)
+		return -EINVAL;
+	guard(mutex)(&here->kernel->tasks.lock);
+	struct pid *p = pidns_find_locked(in ? here : there, nr);
+	if (!p || !p->task)
+		return -ESRCH;
+	nr = pid_nr(cmd == NS_PID_FROM || cmd == NS_PID_IN ? p : p->task->tg->pid, in ? there : here);
+	return nr ? nr : -ESRCH;
+}
+
 static long ns_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 {
 	const struct ns_ref *r = file_ns(f);
@@ -229,6 +255,14 @@ static long ns_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 		u = r->ns;
 		uid = from_kuid(current->cred->user_ns, u->owner);
 		return put_user(uid, arg);
+	case _IOR(0xb7, 5, uint64_t): { /* NS_GET_MNTNS_ID */
+		uint64_t id = ns_ref_ino(r);
+		return r->type == CLONE_NEWNS ? put_user(id, arg) : -EINVAL;
+	}
+	case NS_PID_FROM:
+	case NS_TGID_FROM:
+	case NS_PID_IN:
+	case NS_TGID_IN: return translate(r, cmd, (int)arg);
 	default: return -ENOTTY;
 	}
 }

@@ -55,6 +55,8 @@ bool pidns_is_ancestor(struct pid_namespace *anc, struct pid_namespace *ns)
 	return ns == anc;
 }
 
+bool pidns_has_begun(struct pid_namespace *ns) { return !ns->level || READ_ONCE(ns->begun); }
+
 void pid_get(struct pid *p) { refcount_get(&p->ref); }
 
 void pid_put(struct pid *p)

@@ -20,6 +20,8 @@ struct pid_namespace {
 	int map_size, last, max;
 	struct task *init;	      /* the child reaper; NULL before it starts and after it died */
 	bool dying;		      /* no new tasks */
+	bool begun;		      /* it has or had an init; read without the lock */
+	int reboot;		      /* how its init is to have ended: a signal's number (reboot(2)) */
 	unsigned ntasks;
 };
 struct upid { int nr; struct pid_namespace *ns; };
@@ -45,6 +47,7 @@ struct pid *pidns_find_locked(struct pid_namespace *ns, int nr); /* borrowed, ta
 struct pid *pidns_find(struct kernel *k, struct pid_namespace *ns, int nr); /* counted or NULL */
 void pidns_get(struct pid_namespace *ns);
 void pidns_put(struct pid_namespace *ns);
+bool pidns_has_begun(struct pid_namespace *ns); /* it has or had an init */
 bool pidns_is_ancestor(struct pid_namespace *anc, struct pid_namespace *ns); /* or the same */
 
 #endif

@@ -38,10 +38,8 @@ static unsigned pidfd_poll(struct file *f, struct poll_table *pt)
 	return EPOLLIN | EPOLLRDNORM | (p->task ? 0 : EPOLLHUP);
 }
 
-static void pidfd_fdinfo(struct file *f, char *buf, size_t size)
+void pidfd_show(struct pid *p, struct pid_namespace *ns, char *buf, size_t size)
 {
-	struct pid *p = f->private;
-	struct pid_namespace *ns = task_pid_ns(current);
 	int nr = exited(p) && !p->task ? -1 : pid_nr(p, ns);
 	struct strbuf b = { 0 };
 	strbuf_printf(&b, "Pid:\t%d\nNSpid:\t%d", nr, nr);
@@ -180,7 +178,6 @@ static long pidfd_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 static const struct file_ops pidfd_ops = {
 	.ioctl = pidfd_ioctl,
 	.poll = pidfd_poll,
-	.show_fdinfo = pidfd_fdinfo,
 	.stream = true,
 };
 

@@ -553,6 +553,8 @@ static long send_checked_locked(struct task *from, struct task *to, const siginf
 		return err;
 	if (info->pad0 == SIGINFO_SENDER) {
 		siginfo_user(&local, sig, info->si_code, from, to);
+		if (local.rt.pid) /* the sender's own number, even for who knows it by another one; 0 for who knows none */
+			local.rt.pid = task_tgid(from, task_pid_ns(from));
 		info = &local;
 	}
 	return task_send_signal(to, info, group);

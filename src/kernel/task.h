@@ -274,6 +274,8 @@ long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, co
 /* exit(2) of only this thread, and of the whole process (exit_group, fatal signals). status: as wait(2) shows it. In a system
  * call the task goes to run_exit afterwards (after_syscall is set); a run state returns &run_exit itself. Own fiber. */
 void task_exit(struct task *t, int status);
+/* reboot(2): the namespace's init is killed, and will have ended by signal sig. -EINVAL if there is none. Own fiber. */
+long task_reboot(struct task *t, int sig);
 long task_execve_user(struct task *t, int dfd, const char *name, uaddr_t argv, uaddr_t envp, int flags);
 void task_group_exit(struct task *t, int status); /* exit_group, fatal signals */
 void usage_add(struct task_usage *to, const struct task_usage *from); /* sums; the larger maxrss */

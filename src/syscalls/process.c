@@ -3,6 +3,8 @@
 #include "syscalls/proto.h"
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
+#include <linux/reboot.h>
 #include <linux/sched.h>
 
 /* ---- clone ---- */
@@ -148,4 +150,23 @@ long sys_set_tid_address(struct task *t, const struct syscall_args *a)
 {
 	t->clear_child_tid = a->a[0];
 	return task_tid(t, task_pid_ns(t));
+}
+
+/* As in every PID namespace but a machine's first: its init ends. */
+long sys_reboot(struct task *t, const struct syscall_args *a)
+{
+	unsigned magic = a->a[0], magic2 = a->a[1], cmd = a->a[2];
+
+	if (!ns_capable(t->cred, task_pid_ns(t)->user_ns, CAP_SYS_BOOT))
+		return -EPERM;
+	if (magic != LINUX_REBOOT_MAGIC1 || (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
+					     magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
+		return -EINVAL;
+	switch (cmd) {
+	case LINUX_REBOOT_CMD_RESTART:
+	case LINUX_REBOOT_CMD_RESTART2: return task_reboot(t, SIGHUP);
+	case LINUX_REBOOT_CMD_POWER_OFF:
+	case LINUX_REBOOT_CMD_HALT: return task_reboot(t, SIGINT);
+	}
+	return -EINVAL;
 }

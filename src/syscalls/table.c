@@ -181,7 +181,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(166, umount2, FULL, A(ARG_PATH, ARG_HEX), NULL),
 	ROW(167, swapon, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "memory is the host's"),
 	ROW(168, swapoff, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "memory is the host's"),
-	ROW(169, reboot, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "a guest has no machine to boot"),
+	ROW(169, reboot, FULL, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "the PID namespace ends, as in a container"),
 	ROW(170, sethostname, FULL, A(ARG_BUF_IN, ARG_LONG), NULL),
 	ROW(171, setdomainname, FULL, A(ARG_BUF_IN, ARG_LONG), NULL),
 	ROW(172, iopl, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "no I/O ports"),

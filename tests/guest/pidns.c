@@ -4,6 +4,7 @@
 #include <sys/ptrace.h>
 #include <pthread.h>
 #include <mqueue.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
@@ -121,7 +122,7 @@ static void note(int sig, siginfo_t *si, void *u)
 }
 static void catch(int sig)
 {
-	struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO | SA_RESTART };
 	sigaction(sig, &sa, NULL);
 }
 static int signals_inside(void)
@@ -401,4 +402,128 @@ TEST(init_ends_with_a_traced_thread)
 	traced_ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(traced_ready != MAP_FAILED);
 	CHECK_EQ(in_namespace(init_that_traces, NULL), 0);
+}
+
+static char *field(const char *path, const char *name, char *b, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, b, size - 1);
+	close(fd);
+	b[n > 0 ? n : 0] = 0;
+	char *s = strstr(b, name);
+	if (s) {
+		s += strlen(name);
+		s[strcspn(s, "\n")] = 0;
+	}
+	return s ? s : "";
+}
+static int group_of_outside(void)
+{
+	char b[4096], *s;
+	WANT(getpgrp() == 0 && getsid(0) == 0 && killpg(0, 0) == 0);
+	/* A column for each namespace of the process, also where the group has no number. */
+	s = field("/proc/self/status", "\nNSpgid:\t", b, sizeof b);
+	WANT(atoi(s) > 1 && strchr(s, '\t') && !strcmp(strchr(s, '\t'), "\t0"));
+	s = field("/proc/self/status", "\nNSsid:\t", b, sizeof b);
+	WANT(strchr(s, '\t') && !strcmp(strchr(s, '\t'), "\t0"));
+	signal(SIGUSR1, SIG_IGN);
+	WANT(!kill(0, SIGUSR1));
+	return 0;
+}
+TEST(group_of_outside)
+{
+	setpgid(0, 0);
+	catch(SIGUSR1);
+	CHECK_EQ(in_namespace(group_of_outside, NULL), 0);
+	for (int i = 0; i < 400 && from < 0; i++)
+		msleep(5);
+	CHECK_EQ(from, 1); /* the sender's own number, though it has another one here */
+}
+
+TEST(children_of_a_new_namespace)
+{
+	char b[64];
+	CHECK(!unshare(CLONE_NEWPID));
+	CHECK_ERRNO(readlink("/proc/self/ns/pid_for_children", b, sizeof b), ENOENT); /* nobody is there yet */
+	CHECK_ERRNO(open("/proc/self/ns/pid_for_children", O_RDONLY), ENOENT);
+	CHECK_ERRNO(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0), EINVAL);
+	pid_t c = fork();
+	if (!c)
+		_exit(0);
+	CHECK(waitpid(c, NULL, 0) == c);
+	CHECK(readlink("/proc/self/ns/pid_for_children", b, sizeof b) > 0);
+	CHECK_ERRNO(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0), EINVAL);
+	CHECK_ERRNO(unshare(CLONE_NEWPID), EINVAL);
+}
+
+TEST(namespaces_of_the_dead)
+{
+	char path[64], b[64];
+	pid_t c = fork();
+	if (!c)
+		_exit(0);
+	siginfo_t si;
+	CHECK(!waitid(P_PID, c, &si, WEXITED | WNOWAIT));
+	snprintf(path, sizeof path, "/proc/%d/ns/pid", c);
+	CHECK(readlink(path, b, sizeof b) > 0);
+	snprintf(path, sizeof path, "/proc/%d/ns/mnt", c);
+	CHECK_ERRNO(readlink(path, b, sizeof b), ENOENT);
+}
+
+static int pauses(void)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+static void numbers_of(pid_t p)
+{
+	char path[64], b[512];
+	uint64_t id;
+	snprintf(path, sizeof path, "/proc/%d/ns/pid", p);
+	int ns = open(path, O_RDONLY), fd;
+	CHECK(ns >= 0);
+	CHECK_ERRNO(ioctl(ns, _IOR(0xb7, 5, uint64_t), &id), EINVAL); /* NS_GET_MNTNS_ID */
+	int n = ioctl(ns, _IOR(0xb7, 6, int), 1); /* NS_GET_PID_FROM_PIDNS; not on every host */
+	if (n >= 0 || errno != ENOTTY) {
+		CHECK_EQ(n, p);
+		CHECK_EQ(ioctl(ns, _IOR(0xb7, 7, int), 1), p);
+		CHECK_EQ(ioctl(ns, _IOR(0xb7, 8, int), p), 1);
+		CHECK_EQ(ioctl(ns, _IOR(0xb7, 9, int), p), 1);
+		CHECK_ERRNO(ioctl(ns, _IOR(0xb7, 6, int), 4242), ESRCH);
+		CHECK_ERRNO(ioctl(ns, _IOR(0xb7, 8, int), getpid()), ESRCH);
+	}
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd = syscall(SYS_pidfd_open, p, 0));
+	CHECK(fd >= 0);
+	snprintf(path + 32, 32, "%d\t1", p);
+	CHECK(!strcmp(field(path, "\nNSpid:\t", b, sizeof b), path + 32));
+	kill(p, SIGKILL);
+}
+TEST(numbers_from_outside) { CHECK_EQ(in_namespace(pauses, numbers_of), 1000 + SIGKILL); }
+
+static int how;
+static int reboots(void)
+{
+	if (getpid() != 1) /* not on the machine itself */
+		abort();
+	if (fork())
+		return pauses();
+	WANT(syscall(SYS_reboot, 1, 0x28121969, how, 0) == -1 && errno == EINVAL);
+	WANT(syscall(SYS_reboot, 0xfee1dead, 0x28121969, 0x1234, 0) == -1 && errno == EINVAL);
+	WANT(syscall(SYS_reboot, 0xfee1dead, 0x28121969, 0 /* Ctrl-Alt-Del */, 0) == -1 && errno == EINVAL);
+	syscall(SYS_reboot, 0xfee1dead, 0x28121969, how, 0);
+	kill(1, SIGTERM);
+	return 1;
+}
+TEST(reboot)
+{
+	CHECK_EQ(CHILD_STATUS({
+		if (setuid(1000))
+			_exit(1);
+		CHECK_ERRNO(syscall(SYS_reboot, 1, 2, 3, 0), EPERM);
+	}), 0);
+	how = 0x01234567;
+	CHECK_EQ(in_namespace(reboots, NULL), 1000 + SIGHUP);
+	how = 0x4321fedc;
+	CHECK_EQ(in_namespace(reboots, NULL), 1000 + SIGINT);
 }

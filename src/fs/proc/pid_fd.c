@@ -2,6 +2,7 @@
 /* pid_fd.c: /proc/PID/{fd,fdinfo,exe,cwd,root,ns}: links that lead to objects, not to names. */
 #include "fs/host/hostfd.h"
 #include "fs/proc/proc_internal.h"
+#include "kernel/pidfd.h"
 #include "kernel/nsfs.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -113,10 +114,14 @@ static int show_fdinfo(struct pnode *n, struct strbuf *b)
 	strbuf_printf(b, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%llu\nino:\t%llu\n", (long long)pos,
 		      f->flags | (cloexec > 0 ? O_CLOEXEC : 0), (unsigned long long)st.mnt_id,
 		      (unsigned long long)st.ino);
-	if (f->ops && f->ops->show_fdinfo && !(f->mode & FMODE_PATH)) {
+	struct pid *pid = pidfd_pid(f);
+	if (pid || (f->ops && f->ops->show_fdinfo && !(f->mode & FMODE_PATH))) {
 		char *more = xzalloc(8192);
 
-		f->ops->show_fdinfo(f, more, 8192);
+		if (pid)
+			pidfd_show(pid, pnode_ns(n), more, 8192);
+		else
+			f->ops->show_fdinfo(f, more, 8192);
 		strbuf_write(b, more, strnlen(more, 8191));
 		free(more);
 	}

@@ -184,11 +184,12 @@ int proc_show_statm(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
-static void show_nspids(struct strbuf *b, const char *label, struct pid *p, struct pid_namespace *ns)
+/* p's numbers in the namespaces of `of`, from ns down. */
+static void show_nspids(struct strbuf *b, const char *label, struct pid *p, struct pid *of, struct pid_namespace *ns)
 {
 	strbuf_printf(b, "%s", label);
-	for (int l = ns->level; p && l <= p->level; l++)
-		strbuf_printf(b, "\t%d", p->numbers[l].nr);
+	for (int l = ns->level; l <= of->level; l++)
+		strbuf_printf(b, "\t%d", pid_nr(p, of->numbers[l].ns));
 	strbuf_printf(b, "\n");
 }
 
@@ -277,10 +278,10 @@ int proc_show_status(struct pnode *n, struct strbuf *b)
 		strbuf_printf(b, "%u ", from_kgid(uns, c->groups[i]));
 	strbuf_printf(b, c->ngroups ? "\n" : " \n");
 	mutex_lock(&t->kernel->tasks.lock);
-	show_nspids(b, "NStgid:", t->tg->leader ? t->tg->leader->pid : t->pid, ns);
-	show_nspids(b, "NSpid:", t->pid, ns);
-	show_nspids(b, "NSpgid:", t->tg->pgrp ? t->tg->pgrp->pid : NULL, ns);
-	show_nspids(b, "NSsid:", t->tg->pgrp && t->tg->pgrp->session ? t->tg->pgrp->session->pid : NULL, ns);
+	show_nspids(b, "NStgid:", t->tg->leader ? t->tg->leader->pid : t->pid, t->pid, ns);
+	show_nspids(b, "NSpid:", t->pid, t->pid, ns);
+	show_nspids(b, "NSpgid:", t->tg->pgrp ? t->tg->pgrp->pid : NULL, t->pid, ns);
+	show_nspids(b, "NSsid:", t->tg->pgrp && t->tg->pgrp->session ? t->tg->pgrp->session->pid : NULL, t->pid, ns);
 	mutex_unlock(&t->kernel->tasks.lock);
 	strbuf_printf(b, "Kthread:\t0\n");
 	if (mm) {
