@@ -298,16 +298,34 @@ static void terminal_restore(void)
 	raw = false;
 }
 
-static void terminal_raw(struct sandbox_options *o)
+/* Or a terminal that is not ours to be in the background of. */
+static bool in_foreground(void)
+{
+	pid_t pg = tcgetpgrp(STDOUT_FILENO);
+
+	return pg < 0 || pg == getpgrp();
+}
+
+/* Again after a stop: the shell may have set it to rights meanwhile. */
+static void terminal_raw(void)
 {
 	struct termios t;
 
+	if (!raw && tcgetattr(STDOUT_FILENO, &saved_termios))
+		return;
+	t = saved_termios;
+	cfmakeraw(&t);
+	raw = tcsetattr(STDOUT_FILENO, TCSADRAIN, &t) == 0;
+}
+
+static void terminal_begin(struct sandbox_options *o)
+{
 	if (!isatty(STDOUT_FILENO) || tcgetattr(STDOUT_FILENO, &saved_termios))
 		return;
 	o->tty = true;
-	o->termios = t = saved_termios;
-	cfmakeraw(&t);
-	raw = tcsetattr(STDOUT_FILENO, TCSADRAIN, &t) == 0;
+	o->termios = saved_termios;
+	if (in_foreground())
+		terminal_raw();
 }
 
 /* ---- the kernel process ---- */
@@ -327,7 +345,7 @@ static void send_winsize(struct ctl_client *c)
 		post(c, CTL_WINSIZE, w.ws_row, w.ws_col);
 }
 
-static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH };
+static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGTSTP, SIGCONT };
 
 /* Creates and starts CMD. 0, or the exit status with the reason said. */
 static int start(struct run *r, struct ctl_client *c)
@@ -387,6 +405,70 @@ static int start(struct run *r, struct ctl_client *c)
 	return status;
 }
 
+/* ---- a job of the shell ---- */
+
+static volatile int stopped_by; /* the guest's process, by this signal */
+static bool foreground = true;  /* as the kernel process was told */
+
+/* Started in the background, we saw the settings that the shell has for itself: the program's are those of its first time in the foreground. */
+static void send_job(struct ctl_client *c)
+{
+	static bool began;
+	struct { uint32_t v[2]; struct termios tio; } m = { { foreground, getpgrp() != getsid(0) }, saved_termios };
+
+	(void)ctl_post(c, CTL_JOB, &m, raw && !began ? sizeof(m) : sizeof(m.v));
+	began |= raw;
+}
+
+static void on_event(void *arg, const struct ctl_msg *m)
+{
+	uint32_t v[2];
+
+	(void)arg;
+	if (!m || m->head.type != CTL_STOPPED || m->head.len != sizeof(v))
+		return;
+	memcpy(v, m->payload, sizeof(v));
+	if (v[1] == SIGSTOP || v[1] == SIGTSTP || v[1] == SIGTTIN || v[1] == SIGTTOU)
+		stopped_by = (int)v[1];
+}
+
+/* The program has stopped: so do we, for the shell to see, with the terminal as it was. Returns when continued. */
+static void stop_too(struct run *r, struct ctl_client *c, int sig)
+{
+	sigset_t set, pending;
+
+	terminal_restore();
+	foreground = false;
+	if (r->o.tty)
+		send_job(c);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	if (sig != SIGSTOP) {
+		signal(sig, SIG_DFL);
+		if (r->o.tty)
+			kill(0, sig); /* all of the job, as the keyboard would */
+		else
+			raise(sig);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		if (sig == SIGTSTP)
+			sigprocmask(SIG_BLOCK, &set, NULL);
+	}
+	/* Nobody's job: no default action stops us. */
+	if (!sigpending(&pending) && !sigismember(&pending, SIGCONT))
+		raise(SIGSTOP);
+}
+
+/* Maybe in the foreground again. */
+static void resume(struct run *r, struct ctl_client *c)
+{
+	if (!r->o.tty || !in_foreground())
+		return;
+	foreground = true;
+	terminal_raw();
+	send_job(c);
+	send_winsize(c);
+}
+
 /* Passes signals on until the kernel process is gone. */
 static void watch(struct run *r, struct ctl_client *c, int sigfd)
 {
@@ -396,17 +478,30 @@ static void watch(struct run *r, struct ctl_client *c, int sigfd)
 	if (r->o.tty)
 		send_winsize(c);
 	for (;;) {
-		if (poll(p, 2, -1) < 0)
+		/* A shell may bring a running job to the foreground without a word. */
+		int n = poll(p, 2, foreground || !r->o.tty ? -1 : 200);
+		if (n < 0)
 			continue;
+		if (n == 0) {
+			resume(r, c);
+			continue;
+		}
 		if (p[1].revents & POLLIN && read(sigfd, &si, sizeof(si)) == sizeof(si)) {
 			if (si.ssi_signo == SIGWINCH && r->o.tty)
 				send_winsize(c);
-			else if (si.ssi_signo != SIGWINCH)
+			if (si.ssi_signo == SIGCONT)
+				resume(r, c);
+			if (si.ssi_signo != SIGWINCH)
 				/* What the keyboard sent goes to the guest's foreground group, as the terminal would do it. */
 				post(c, CTL_TERMINAL_SIGNAL, (int)si.ssi_signo, si.ssi_code == SI_KERNEL);
 		}
 		if (p[0].revents && ctl_wait(c, NULL, NULL, 0) == -EPIPE)
 			return;
+		if (stopped_by) {
+			int sig = stopped_by;
+			stopped_by = 0;
+			stop_too(r, c, sig);
+		}
 	}
 }
 
@@ -429,6 +524,9 @@ static int run(struct run *r, const sigset_t *set)
 	}
 	if (ctl_client_init(&c, l.control_fd))
 		return EXIT_BAILEY;
+	c.event = on_event;
+	foreground = !r->o.tty || raw;
+	send_job(&c);
 	int failed = start(r, &c);
 	if (!failed)
 		watch(r, &c, sigfd);
@@ -471,7 +569,7 @@ int cmd_run(int argc, char **argv)
 		sigaddset(&set, forwarded[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	log_init(STDERR_FILENO, o->log_level);
-	terminal_raw(o);
+	terminal_begin(o);
 	/* The best jail that the host allows. */
 	const char *first = getenv("BAILEY_TIER"); /* for tests: not a better one than this */
 	o->tier = first && *first >= '1' && *first <= '3' && !first[1] ? (enum jail_tier)(*first - '0') : TIER_ROOT;

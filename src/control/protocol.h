@@ -34,10 +34,12 @@ enum ctl_type {
 	CTL_PAUSE,	/* u32 process, scope */
 	CTL_UNPAUSE,	/* u32 process, scope */
 	CTL_USAGE,	/* u32 process, scope -> struct ctl_usage */
+	CTL_JOB,	/* u32 in the foreground of its terminal?, part of a shell's job control?; maybe the terminal's settings. Said again when it changes */
 	CTL_TASKS,	/* u32 from: the lowest process number -> u32 next (0: that was all), then struct ctl_task each */
 	/* from the kernel process */
 	CTL_REPLY = 100, /* head.result: 0 or -errno */
 	CTL_EXITED,	 /* struct ctl_exited */
+	CTL_STOPPED,	 /* u32 process, signal: a process that was created (not: its children) has stopped */
 };
 struct ctl_head { uint32_t type, id; int32_t result; uint32_t len; };
 #define CTL_IN_FD 0x80000000u /* in type */

@@ -181,6 +181,8 @@ void task_reap_locked(struct task *t)
 void task_signal_parent_stop_locked(struct task *t, struct thread_group *tg, int code, int status)
 {
 	struct task *leader = tg->leader, *parent = leader->parent;
+	if (code == CLD_STOPPED && tg->watch && tg->watch->stopped)
+		tg->watch->stopped(tg->watch, status);
 	if (!parent)
 		return;
 	signal_lock(parent);

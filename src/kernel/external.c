@@ -69,7 +69,9 @@ void kernel_send_external_signal(struct kernel *k, int signo, bool foreground_gr
 	if (!init)
 		return;
 	struct process_group *fg = foreground_group && init->pgrp ? tty_foreground_locked(init) : NULL;
-	if (foreground_group && !fg)
+	/* What a shell does to its job. */
+	bool job = signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU || signo == SIGCONT;
+	if (job || (foreground_group && !fg))
 		fg = init->pgrp;
 	if (fg)
 		pgrp_signal_locked(fg, &info);

@@ -76,6 +76,7 @@ struct kernel {
 	void *net;  /* struct net_namespace * of the root; net/ */
 	void *tty;  /* tty drivers; kernel/tty */
 	_Atomic int legacy_tiocsti, ldisc_autoload; /* /proc/sys/dev/tty */
+	_Atomic bool outer_jobs; /* init is a job of a shell outside: who stops can be continued */
 	_Atomic int pty_max, pty_reserve, pty_count; /* /proc/sys/kernel/pty */
 	void (*tty_get)(struct tty *tty); /* references of controlling terminals: set by kernel/tty when it starts */
 	void (*tty_put)(struct tty *tty);

@@ -98,7 +98,11 @@ static bool would_be_orphaned(struct process_group *pg, struct thread_group *ign
 	LIST_FOREACH(m, &pg->members, link) {
 		struct thread_group *tg = m->tg;
 		struct task *parent = tg->leader->parent;
-		if (tg == ignored || tg_is_gone(tg) || !parent || !parent->tg->pgrp)
+		if (tg == ignored || tg_is_gone(tg))
+			continue;
+		if (!parent && tg == tg->kernel->init && atomic_load(&tg->kernel->outer_jobs))
+			return false;
+		if (!parent || !parent->tg->pgrp)
 			continue;
 		if (parent->tg->pgrp != pg && parent->tg->pgrp->session == pg->session)
 			return false;

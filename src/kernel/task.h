@@ -147,7 +147,10 @@ struct container {
 	struct task_usage ended;	/* of its threads that ended; task_set.lock */
 };
 /* Who started a process from outside hears of its end: task_set.lock held, so it takes no lock above RANK_WAITQ. */
-struct process_watch { void (*ended)(struct process_watch *w, int status, const struct task_usage *u); };
+struct process_watch { /* task_set.lock */
+	void (*ended)(struct process_watch *w, int status, const struct task_usage *u);
+	void (*stopped)(struct process_watch *w, int sig);
+};
 
 struct pgrp_member { LIST_ENTRY(pgrp_member) link; struct thread_group *tg; };
 struct thread_group {

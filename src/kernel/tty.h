@@ -23,6 +23,9 @@ int tty_file(struct tty *t, unsigned flags, struct file **out);
 void tty_set_winsize(struct tty *t, unsigned rows, unsigned cols);
 /* Write what guests have written to the host before the sandbox ends; waits at most until the deadline. */
 void tty_host_flush(struct tty *t, ktime_t deadline);
+/* Is the sandbox in the foreground of its terminal? If not, nothing is read from it, and who tries is stopped. Any fiber */
+void tty_host_foreground(struct tty *t, bool yes);
+bool tty_host_background(struct tty *t);
 void tty_hangup(struct tty *t);
 
 /* A process that has none takes t as its controlling terminal (kernel_create_process with foreground_tty). 0 or -EPERM */

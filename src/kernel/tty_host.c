@@ -23,6 +23,7 @@ struct tty_host {
 	struct wait_queue in_wait, out_wait;
 	struct fiber *fiber;
 	bool eof, dead;
+	_Atomic bool background;
 };
 
 struct tty_kernel { /* kernel->tty */
@@ -109,7 +110,7 @@ static bool pump_has_work(struct tty *t)
 
 	if (ring_used(&t->out) && !t->slave.stopped)
 		return true;
-	return !h->eof && flip_empty(&t->slave.flip) && host_poll_now(h->in_fd, EPOLLIN);
+	return !h->eof && !atomic_load(&h->background) && flip_empty(&t->slave.flip) && host_poll_now(h->in_fd, EPOLLIN);
 }
 
 static void pump(void *arg)
@@ -128,7 +129,7 @@ static void pump(void *arg)
 		wait_event(&h->in_wait, pump_has_work(t), PARK_KILLABLE, KTIME_MAX);
 		wait_queue_del(&t->master.read_wait, &e2);
 		wait_queue_del(&t->master.write_wait, &e3);
-		if (!h->eof && flip_empty(&t->slave.flip) && host_poll_now(h->in_fd, EPOLLIN)) {
+		if (!h->eof && !atomic_load(&h->background) && flip_empty(&t->slave.flip) && host_poll_now(h->in_fd, EPOLLIN)) {
 			long n = host_call(read(h->in_fd, buf, sizeof(buf)));
 			if (n > 0) {
 				mutex_lock(&t->lock);
@@ -145,6 +146,14 @@ static void pump(void *arg)
 		pump_output(t);
 	}
 }
+
+void tty_host_foreground(struct tty *t, bool yes)
+{
+	atomic_store(&t->host->background, !yes);
+	wait_queue_wake_all(&t->host->in_wait, 0);
+}
+
+bool tty_host_background(struct tty *t) { return atomic_load(&t->host->background); }
 
 void tty_host_free(struct tty_host *h)
 {

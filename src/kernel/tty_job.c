@@ -52,7 +52,10 @@ int tty_check_change(struct tty *t, int sig)
 		return 0;
 	guard(mutex)(set_lock(t));
 	struct process_group *pg = me->tg->pgrp;
-	if (me->tg->tty != t || !pg || !t->pgrp || t->pgrp == pg->pid)
+	if (me->tg->tty != t || !pg || !t->pgrp)
+		return 0;
+	/* Who is in the foreground here is not when all of the sandbox is in the background outside. */
+	if (t->pgrp == pg->pid && !(sig == SIGTTIN && t->host && tty_host_background(t)))
 		return 0;
 	signal_lock(me);
 	ignored = (me->blocked & SIGMASK(sig)) || me->tg->sighand->action[sig].handler == 1 /* SIG_IGN */;

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define GUEST_FDS 1024 /* the default RLIMIT_NOFILE */
@@ -33,7 +34,7 @@ struct served {
 	/* task_set.lock */
 	struct process_watch watch;
 	bool ended;
-	int status;
+	int status, stop_signal /* 0: told */;
 	struct task_usage usage;
 };
 struct out { STAILQ_ENTRY(out) link; uint32_t type, id; int32_t result; size_t len; char payload[]; };
@@ -313,6 +314,15 @@ static void on_end(struct process_watch *w, int status, const struct task_usage 
 	wait_queue_wake_all(&s->c->wq, EPOLLIN);
 }
 
+static void on_stop(struct process_watch *w, int sig)
+{
+	struct served *s = container_of(w, struct served, watch);
+
+	s->stop_signal = sig;
+	atomic_store(&s->c->news, true);
+	wait_queue_wake_all(&s->c->wq, EPOLLIN);
+}
+
 static int create(struct control *c, struct ctl_msg *m, struct ctl_created *out)
 {
 	struct spec s = { 0 };
@@ -321,6 +331,7 @@ static int create(struct control *c, struct ctl_msg *m, struct ctl_created *out)
 
 	sv->c = c;
 	sv->watch.ended = on_end;
+	sv->watch.stopped = on_stop;
 	sv->exit_fd = -1;
 	if (r)
 		fail(out, EXIT_BAILEY, r, "the request to create a process is malformed");
@@ -506,6 +517,7 @@ static int serve(struct control *c, struct ctl_msg *m, struct ctl_buf *b)
 		list_tasks(c, ctl_get_u32(&r), b);
 		return 0;
 	case CTL_TERMINAL_SIGNAL:
+	case CTL_JOB:
 	case CTL_WINSIZE:
 		a = ctl_get_u32(&r);
 		v = ctl_get_u32(&r);
@@ -513,7 +525,16 @@ static int serve(struct control *c, struct ctl_msg *m, struct ctl_buf *b)
 			return -EINVAL;
 		if (m->head.type == CTL_WINSIZE && c->tty)
 			tty_set_winsize(c->tty, a, v);
-		else if (m->head.type == CTL_TERMINAL_SIGNAL && a && a <= NSIG_K)
+		if (m->head.type == CTL_JOB) {
+			atomic_store(&c->k->outer_jobs, v != 0);
+			struct termios tio;
+			if (c->tty && m->head.len == 8 + sizeof(tio)) {
+				memcpy(&tio, m->payload + 8, sizeof(tio));
+				tty_set_termios(c->tty, &tio);
+			}
+			if (c->tty)
+				tty_host_foreground(c->tty, a);
+		} else if (m->head.type == CTL_TERMINAL_SIGNAL && a && a <= NSIG_K)
 			kernel_send_external_signal(c->k, (int)a, v);
 		return 0;
 	}
@@ -531,7 +552,11 @@ static void tell_ended(struct control *c)
 	TAILQ_FOREACH(s, &c->served, link) {
 		mutex_lock(&c->k->tasks.lock);
 		bool ended = s->ended;
+		uint32_t stop[2] = { s->id, (uint32_t)s->stop_signal };
+		s->stop_signal = 0;
 		mutex_unlock(&c->k->tasks.lock);
+		if (stop[1] && !ended)
+			queue(c, CTL_STOPPED, 0, 0, stop, sizeof(stop));
 		if (!ended || s->told)
 			continue;
 		struct ctl_exited e = { .process = s->id, .status = s->status };
