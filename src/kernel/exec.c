@@ -708,7 +708,7 @@ static const struct run_state *exec_run(struct task *t)
 	t->tg->did_exec = true;
 	t->tg->exec_id++;
 	t->tg->termination_signal = SIGCHLD;
-	t->tg->membarrier_private = t->tg->membarrier_global = false;
+	t->tg->membarriers = 0;
 	mutex_unlock(&t->kernel->tasks.lock);
 	int r = load(t, e);
 	if (!r)

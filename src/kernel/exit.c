@@ -112,7 +112,7 @@ void exit_notify_locked(struct task *t)
 	if (sig != SIGCHLD && tg->parent_exec_id != parent->tg->exec_id)
 		sig = tg->termination_signal = SIGCHLD;
 	signal_lock(parent);
-	if (sig == SIGCHLD) {
+	if (sig == SIGCHLD && !t->tracer) { /* (a tracer in the parent's process takes it) */
 		struct sigaction_k *sa = &parent->tg->sighand->action[SIGCHLD];
 		if (sa->handler == (uint64_t)(uintptr_t)SIG_IGN) {
 			t->exit_parent_acked = true;

@@ -18,6 +18,7 @@
 #include <sys/user.h>
 
 #define PTRACE_TRACEME_ 0
+#define PTRACE_SINGLEBLOCK 33 /* steps over an instruction, as where the CPU does not tell of branches */
 #define OPTIONS_KNOWN (PTRACE_O_MASK)
 
 /* ---- linking ---- */
@@ -396,7 +397,7 @@ static long resume(struct task *t, struct task *o, long request, uint64_t data)
 	if (stopped_for(o, t)) {
 		p->calls = request == PTRACE_SYSCALL ? TRACE_CALLS :
 			   request == PTRACE_SYSEMU || request == PTRACE_SYSEMU_SINGLESTEP ? TRACE_EMULATE : TRACE_NO_CALLS;
-		p->step = request == PTRACE_SINGLESTEP || request == PTRACE_SYSEMU_SINGLESTEP;
+		p->step = request == PTRACE_SINGLESTEP || request == PTRACE_SINGLEBLOCK || request == PTRACE_SYSEMU_SINGLESTEP;
 		p->code = (int)data;
 		p->waitable = false;
 		task_set_stop(o, STOP_NONE);
@@ -516,6 +517,7 @@ static long request_stopped(struct task *t, struct task *o, long request, uint64
 	case PTRACE_CONT:
 	case PTRACE_SYSCALL:
 	case PTRACE_SINGLESTEP:
+	case PTRACE_SINGLEBLOCK:
 	case PTRACE_SYSEMU:
 	case PTRACE_SYSEMU_SINGLESTEP:
 		return resume(t, o, request, data);

@@ -307,13 +307,15 @@ void ptrace_call_exit(struct task *t)
 			atomic_store(&t->work_pending, true);
 	} else if (p->watch && !p->step) {
 		atomic_store(&t->work_pending, true);
+	} else if (p->step && p->calls == TRACE_EMULATE) {
+		atomic_store(&t->work_pending, true); /* the next instruction is what it steps over */
 	} else if (p->step) {
 		/* Stepping over the instruction: the next one has not run. */
 		memset(&i, 0, sizeof(i));
 		struct pl_regs r;
 		pl_get_regs(t->thread, &r);
 		i.si_signo = SIGTRAP;
-		i.si_code = TRAP_TRACE;
+		i.si_code = TRAP_BRKPT; /* so does x86 */
 		i.fault.addr = r.rip;
 		p->step = false;
 		task_force_signal(t, &i);
@@ -415,6 +417,23 @@ bool ptrace_watch_step(struct task *t, int *code)
 	return false;
 }
 
+/* Is the next instruction popf or iret? The trap flag is what it says then, not ours to take away. */
+static bool sets_trap_flag(struct task *t, uint64_t rip)
+{
+	uint8_t b[15];
+	size_t n = mm_read(t->mm, b, rip, sizeof(b));
+	for (size_t i = 0; i < n; i++)
+		switch (b[i]) {
+		case 0x9d: case 0xcf:
+			return true;
+		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64 ... 0x67: case 0xf0: case 0xf2: case 0xf3: case 0x40 ... 0x4f:
+			continue; /* prefixes */
+		default:
+			return false;
+		}
+	return false;
+}
+
 void ptrace_step_set(struct task *t)
 {
 	struct ptrace_state *p = t->ptrace;
@@ -426,7 +445,7 @@ void ptrace_step_set(struct task *t)
 	pl_get_regs(t->thread, &r);
 	if (r.eflags & EFLAGS_TF)
 		return;
-	p->forced_tf = true;
+	p->forced_tf = p->watch || !sets_trap_flag(t, r.rip);
 	r.eflags |= EFLAGS_TF;
 	pl_set_regs(t->thread, &r);
 }

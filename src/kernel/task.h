@@ -168,7 +168,7 @@ struct thread_group {
 	struct pgrp_member pgrp_member;	/* in pgrp.members */
 	bool did_exec;			/* setpgid's EACCES */
 	bool child_subreaper, has_child_subreaper;
-	bool membarrier_private, membarrier_global; /* registered for it; own fibers */
+	int membarriers;		/* MEMBARRIER_CMD_REGISTER_* done; signal lock to change */
 	struct task *exec_task;		/* a thread that is de-threading */
 	struct pid *ptracer;		/* PR_SET_PTRACER: counted */
 	bool ptracer_any;
@@ -270,7 +270,7 @@ uint64_t task_rlimit_max(struct task *t, int which);
 /* ---- life ---- */
 struct clone_args_k { uint64_t flags, stack, stack_size, tls, pidfd, child_tid, parent_tid, cgroup; int exit_signal; int set_tid[32]; unsigned nset_tid; };
 long task_clone(struct task *t, const struct clone_args_k *a);
-long task_membarrier(struct task *t, int cmd /* 0: query */);
+long task_membarrier(struct task *t, int cmd);
 long task_unshare(struct task *t, uint64_t flags);
 long task_setns(struct task *t, struct task *o, uint64_t flags); /* into the namespaces of o */
 long task_execve(struct task *t, struct file *f /* NULL: by name */, int dfd, const char *name, char **argv, char **envv, int flags);

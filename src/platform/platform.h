@@ -108,6 +108,9 @@ void pl_thread_run(struct pl_thread *t, struct pl_event *ev);
  * run loop looks for work itself before pl_thread_run, and a kick in between is not lost (pl_thread_run returns PL_KICK at once).
  * dies: its process comes to an end, and is not waited for as long as others. */
 void pl_thread_kick(struct pl_thread *t, bool dies);
+/* Any thread: before the thread runs guest code again it enters the kernel and executes a serialising instruction. done: that, or it does not run. */
+void pl_thread_serialize(struct pl_thread *t);
+bool pl_thread_serialized(struct pl_thread *t);
 /* Any thread: has the fiber left the thread running guest code? */
 bool pl_thread_in_guest(struct pl_thread *t);
 /* The system call will block (about to park): lets a spinning stub go to sleep. fiber_park's callers need not call it: the

@@ -238,18 +238,6 @@ long sys_set_robust_list(struct task *t, const struct syscall_args *a)
 	return 0;
 }
 
-/* ptrace(2)'s access check, as far as there is no tracing yet: the same ids, or the capability. */
-static bool may_read(struct task *t, struct task *o)
-{
-	const struct cred *c = t->cred;
-
-	guard(mutex)(&o->lock);
-	const struct cred *oc = o->cred;
-
-	return (c->uid == oc->uid && c->uid == oc->euid && c->uid == oc->suid && c->gid == oc->gid && c->gid == oc->egid &&
-		c->gid == oc->sgid) || ns_capable(c, oc->user_ns, CAP_SYS_PTRACE);
-}
-
 long sys_get_robust_list(struct task *t, const struct syscall_args *a)
 {
 	int tid = (int)a->a[0];
@@ -260,7 +248,7 @@ long sys_get_robust_list(struct task *t, const struct syscall_args *a)
 
 		if (!o)
 			return -ESRCH;
-		bool ok = o == t || o->tg == t->tg || may_read(t, o);
+		bool ok = task_may_access(t, o);
 
 		head = READ_ONCE(o->robust_list);
 		task_put(o);

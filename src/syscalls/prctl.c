@@ -391,22 +391,11 @@ long sys_personality(struct task *t, const struct syscall_args *a)
 
 long sys_membarrier(struct task *t, const struct syscall_args *a)
 {
-	const int supported = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
-			      MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | 512 /* GET_REGISTRATIONS */;
-	(void)t;
-	if ((unsigned)a->a[1])
+	int cmd = (int)a->a[0];
+	unsigned flags = (unsigned)a->a[1];
+
+	/* One CPU only (and none that there is not): then all are reached too. */
+	if (cmd == MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ ? flags & ~(unsigned)MEMBARRIER_CMD_FLAG_CPU : flags)
 		return -EINVAL;
-	switch ((int)a->a[0]) {
-	case MEMBARRIER_CMD_QUERY:
-		return task_membarrier(t, 0) < 0 ? 0 : supported;
-	case MEMBARRIER_CMD_GLOBAL:
-	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
-	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
-	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
-	case 512:
-		return task_membarrier(t, (int)a->a[0]);
-	default:
-		return -EINVAL;
-	}
+	return task_membarrier(t, cmd);
 }

@@ -336,7 +336,7 @@ static const struct syscall_row rows[SYSCALL_MAX] = {
 	ROW(321, bpf, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "programs in the kernel are out of bounds"),
 	ROW(322, execveat, FULL, A(ARG_DIRFD, ARG_PATH, ARG_STRV, ARG_STRV, ARG_HEX), NULL),
 	ROW(323, userfaultfd, NONE, A(ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX, ARG_HEX), "page faults are the host's and are not seen"),
-	ROW(324, membarrier, PARTIAL, A(ARG_INT, ARG_HEX, ARG_INT), "no SYNC_CORE and RSEQ forms; each command is the slow global one"),
+	ROW(324, membarrier, FULL, A(ARG_INT, ARG_HEX, ARG_INT), NULL),
 	ROW(325, mlock2, FULL, A(ARG_POINTER, ARG_LONG, ARG_HEX), NULL),
 	ROW(326, copy_file_range, FULL, A(ARG_FD, ARG_POINTER, ARG_FD, ARG_POINTER, ARG_LONG, ARG_HEX), NULL),
 	ROW(327, preadv2, FULL, A(ARG_FD, ARG_POINTER, ARG_UNSIGNED, ARG_LONG, ARG_LONG, ARG_HEX), NULL),

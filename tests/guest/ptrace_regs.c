@@ -210,3 +210,71 @@ TEST(vfork_done_alone_tells_the_child)
 	CHECK(!pt(PTRACE_GETEVENTMSG, p, 0, (long)&m));
 	CHECK(m > 1 && m != (unsigned long)p && m != (unsigned long)getpid());
 }
+
+/* ---- steps ---- */
+
+extern const char after_call[], after_popf[], popf_here[];
+static void steps(void)
+{
+	__asm__ volatile("int3\nmov $110, %%eax\nsyscall\nafter_call: nop\npushf\npopf_here: popf\nafter_popf: nop" : : : "rax", "rcx", "r11", "memory");
+	_exit(0);
+}
+static void step_to(pid_t p, int request, const char *where, siginfo_t *si)
+{
+	unsigned long rip = 0;
+	int st;
+	for (int i = 0; i < 100 && rip != (unsigned long)where; i++) {
+		CHECK(!pt(request, p, 0, 0) && waitpid(p, &st, 0) == p && st == (SIGTRAP << 8 | 0x7f));
+		CHECK(!pt(PTRACE_PEEKUSR, p, REG(rip), (long)&rip));
+	}
+	CHECK_EQ(rip, (unsigned long)where);
+	CHECK(!pt(PTRACE_GETSIGINFO, p, 0, (long)si));
+}
+TEST(single_steps)
+{
+	unsigned long flags;
+	siginfo_t si;
+	int st;
+	pid_t p = traced(steps, 0);
+	CHECK(!pt(PTRACE_CONT, p, 0, 0) && waitpid(p, &st, 0) == p && WSTOPSIG(st) == SIGTRAP);
+	step_to(p, PTRACE_SINGLESTEP, after_call, &si);
+	CHECK(si.si_code == TRAP_BRKPT && si.si_addr == after_call); /* over a system call */
+	step_to(p, PTRACE_SINGLESTEP, popf_here, &si);
+	CHECK_EQ(si.si_code, TRAP_TRACE);
+	CHECK(!pt(PTRACE_PEEKUSR, p, REG(eflags), (long)&flags) && !(flags & 0x100));
+	/* pushf has seen the tracer's flag; what popf loads is the program's own. */
+	step_to(p, PTRACE_SINGLESTEP, after_popf, &si);
+	CHECK(!pt(PTRACE_PEEKUSR, p, REG(eflags), (long)&flags) && (flags & 0x100));
+}
+
+TEST(emulated_steps)
+{
+	unsigned long rip;
+	siginfo_t si;
+	int st;
+	pid_t p = traced(steps, PTRACE_O_TRACESYSGOOD);
+	CHECK(!pt(PTRACE_CONT, p, 0, 0) && waitpid(p, &st, 0) == p && WSTOPSIG(st) == SIGTRAP);
+	CHECK(!pt(PTRACE_SYSEMU, p, 0, 0) && waitpid(p, &st, 0) == p && WSTOPSIG(st) == (SIGTRAP | 0x80));
+	/* From such a stop it is the next instruction that is stepped over. */
+	CHECK(!pt(PTRACE_SYSEMU_SINGLESTEP, p, 0, 0) && waitpid(p, &st, 0) == p && WSTOPSIG(st) == SIGTRAP);
+	CHECK(!pt(PTRACE_PEEKUSR, p, REG(rip), (long)&rip) && rip == (unsigned long)after_call + 1);
+	CHECK(!pt(PTRACE_GETSIGINFO, p, 0, (long)&si) && si.si_code == TRAP_TRACE);
+}
+
+/* Its tracer waits for a child even where a parent would not have to. */
+TEST(children_ignored)
+{
+	int st;
+	signal(SIGCHLD, SIG_IGN);
+	pid_t p = traced(nothing, 0);
+	CHECK(!kill(p, SIGKILL));
+	CHECK(waitpid(p, &st, 0) == p && st == SIGKILL);
+}
+
+TEST(nothing_remote)
+{
+	char b[8];
+	struct iovec l = { b, 8 }, none = { b, 0 };
+	CHECK_EQ(syscall(SYS_process_vm_readv, 1 << 22, &l, 1, &none, 1, 0), 0);
+	CHECK_ERRNO(syscall(SYS_process_vm_readv, 1 << 22, &l, 1, &l, 1, 0), ESRCH);
+}

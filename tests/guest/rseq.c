@@ -166,3 +166,56 @@ TEST(a_signal_aborts)
 	setitimer(ITIMER_REAL, &it, NULL);
 	CHECK(handled > 5);
 }
+
+/* ---- membarrier(2): the forms that reach the other threads of a process ---- */
+#define MB(cmd, flags, cpu) syscall(SYS_membarrier, cmd, flags, cpu)
+static volatile long spins, stop_spinning;
+static void *spinner(void *x)
+{
+	while (!stop_spinning)
+		spins++;
+	return x;
+}
+static void *blocked_reader(void *fd)
+{
+	char c;
+	errno = 0;
+	return (void *)(long)(read(*(int *)fd, &c, 1) == 1 && !errno ? 0 : 1);
+}
+TEST(membarrier_private)
+{
+	static const int commands[] = { 8, 32, 128 };
+	pthread_t spin, reader;
+	int fds[2];
+	void *r;
+	if (MB(0, 0, 0) < 1023)
+		SKIP("not all commands here");
+	for (int i = 0; i < 3; i++)
+		CHECK_ERRNO(MB(commands[i], 0, 0), EPERM);
+	CHECK_ERRNO(MB(0, 1, 0), EINVAL);
+	CHECK_ERRNO(MB(32, 1, 0), EINVAL);
+	CHECK_ERRNO(MB(128, 2, 0), EINVAL);
+	CHECK_ERRNO(MB(3, 0, 0), EINVAL);
+	CHECK_ERRNO(MB(1024, 0, 0), EINVAL);
+	CHECK_EQ(MB(512, 0, 0), 0);
+	CHECK(!MB(64, 0, 0));
+	CHECK_EQ(MB(512, 0, 0), 64 | 16);
+	CHECK_ERRNO(MB(8, 0, 0), EPERM);
+	CHECK_ERRNO(MB(128, 0, 0), EPERM);
+	CHECK(!MB(256, 0, 0));
+	CHECK_EQ(MB(512, 0, 0), 256 | 64 | 16);
+	CHECK(!pipe(fds) && !pthread_create(&spin, NULL, spinner, NULL) && !pthread_create(&reader, NULL, blocked_reader, &fds[0]));
+	while (!spins)
+		msleep(1);
+	for (int i = 0; i < 20; i++)
+		CHECK(!MB(32, 0, 0) && !MB(128, 0, 0) && !MB(128, 1, 0));
+	long before = spins;
+	while (spins == before)
+		msleep(1);
+	CHECK(!MB(128, 1, 9999)); /* no such CPU, so nobody runs there */
+	CHECK_EQ(CHILD_STATUS({ CHECK_EQ(MB(512, 0, 0), 256 | 64 | 16); }), 0);
+	stop_spinning = 1;
+	CHECK(write(fds[1], "x", 1) == 1);
+	CHECK(!pthread_join(reader, &r) && !r);
+	CHECK(!pthread_join(spin, NULL));
+}

@@ -187,6 +187,8 @@ static uint32_t prepare(struct pl_thread *t, uint64_t *result)
 	}
 	if (t->need_full)
 		ans |= ANS_FULL;
+	if (unlikely(atomic_load_explicit(&t->serialize, memory_order_relaxed)) && atomic_exchange(&t->serialize, false))
+		ans |= ANS_FULL;
 	if (t->set_fs) {
 		t->slot->fs_base = t->fs_base;
 		ans |= ANS_FSBASE;
@@ -420,6 +422,14 @@ void pl_thread_kick(struct pl_thread *t, bool dies)
 	if (f)
 		fiber_wake(f); /* to wait with a deadline from now on, or a shorter one */
 }
+
+void pl_thread_serialize(struct pl_thread *t)
+{
+	atomic_store(&t->serialize, true);
+	pl_thread_kick(t, false);
+}
+
+bool pl_thread_serialized(struct pl_thread *t) { return !atomic_load(&t->serialize) || atomic_load(&t->phase) != PH_GUEST; }
 
 bool pl_thread_in_guest(struct pl_thread *t) { return atomic_load(&t->phase) == PH_GUEST; }
 

@@ -78,6 +78,7 @@ struct pl_thread {
 	bool bound;	      /* to some CPUs only: bound_to; platform.lock */
 	cpu_set_t bound_to;   /* not empty; some of platform.cpus */
 	_Atomic bool kick;    /* any thread */
+	_Atomic bool serialize; /* any thread: the next answer goes out by iret */
 	_Atomic bool dies;    /* any thread: pl_thread_kick(); patience has other limits */
 	pid_t expected;	      /* until HELLO: the host thread id that the clone's stub named */
 
