@@ -204,12 +204,10 @@ static struct thread_group *new_group(struct task *t, const struct clone_args_k 
 	tg->thp_disabled = old->thp_disabled;
 	tg->io_flusher = old->io_flusher;
 	tg->memory_merge = old->memory_merge;
-	tg->membarrier_private = old->membarrier_private;
-	tg->membarrier_global = old->membarrier_global;
+	tg->membarriers = old->membarriers;
 	tg->login_uid = old->login_uid;
 	tg->login_session = old->login_session;
 	tg->coredump_filter = old->coredump_filter;
-	tg->membarriers = old->membarriers;
 	tg->mce_policy = old->mce_policy;
 	tg->mdwe = old->mdwe & PR_MDWE_NO_INHERIT_ ? 0 : old->mdwe;
 	return tg;

@@ -180,6 +180,22 @@ static void trap_info(struct task *t, siginfo_k *info, const struct seccomp_data
 	info->sys.arch = AUDIT_ARCH_X86_64;
 }
 
+static __attribute__((noinline)) void trap(struct task *t, const struct seccomp_data *d, int reason)
+{
+	siginfo_k info;
+
+	trap_info(t, &info, d, reason);
+	task_force_signal(t, &info);
+}
+
+static __attribute__((noinline)) uint64_t ip_of(struct task *t)
+{
+	struct pl_regs r;
+
+	pl_get_regs(t->thread, &r);
+	return r.rip;
+}
+
 /* No handler and no tracer sees this SIGSYS; a core may be written. */
 static void kill_process(struct task *t, const struct seccomp_data *d, int reason)
 {
@@ -195,7 +211,6 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 	struct seccomp_data d = { .nr = (int)nr, .arch = AUDIT_ARCH_X86_64 };
 	uint32_t r, action, data;
 	bool ip = false, log = false;
-	siginfo_k info;
 
 	*result = -ENOSYS;
 	if (unlikely(READ_ONCE(t->trace_calls)) && ptrace_suspends_seccomp(t))
@@ -204,12 +219,8 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 		return strict_check(t, nr);
 	for (struct seccomp_filter *i = f; i; i = i->prev)
 		ip |= i->needs_ip;
-	if (ip) {
-		struct pl_regs regs;
-
-		pl_get_regs(t->thread, &regs);
-		d.instruction_pointer = regs.rip;
-	}
+	if (ip)
+		d.instruction_pointer = ip_of(t);
 	memcpy(d.args, t->args.a, sizeof(d.args));
 	r = run_filters(f, &d, &match);
 	action = r & SECCOMP_RET_ACTION_FULL;
@@ -227,8 +238,7 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 		return false;
 	case SECCOMP_RET_TRAP:
 		*result = (int32_t)nr; /* the registers as they were at the call */
-		trap_info(t, &info, &d, (int)data);
-		task_force_signal(t, &info);
+		trap(t, &d, (int)data);
 		return false;
 	case SECCOMP_RET_TRACE:
 		if (again)
@@ -239,7 +249,10 @@ static bool check(struct task *t, uint32_t nr, int64_t *result, bool again)
 		*result = t->result;
 		return false;
 	case SECCOMP_RET_USER_NOTIF:
-		return match->listener ? seccomp_notify(t, match->listener, &d, result) : false;
+		if (!match->listener)
+			return false;
+		d.instruction_pointer = ip_of(t);
+		return seccomp_notify(t, match->listener, &d, result);
 	case SECCOMP_RET_KILL_THREAD:
 		if (READ_ONCE(t->tg->ntasks) > 1) {
 			task_exit(t, SIGSYS);

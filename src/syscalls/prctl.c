@@ -95,37 +95,6 @@ static long set_subreaper(struct task *t, bool on)
 	return 0;
 }
 
-/* PR_SET_MM: one field at a time. The map form needs CAP_SYS_RESOURCE too and is not offered. */
-static long set_mm(struct task *t, uint64_t opt, uint64_t addr, uint64_t a4, uint64_t a5)
-{
-	struct mm_layout *l = mm_layout(t->mm);
-	if (a5 || (a4 && opt != PR_SET_MM_AUXV && opt != PR_SET_MM_MAP && opt != PR_SET_MM_MAP_SIZE))
-		return -EINVAL;
-	if (opt == PR_SET_MM_MAP || opt == PR_SET_MM_MAP_SIZE)
-		return -EINVAL;
-	if (!cred_has_cap(t->cred, CAP_SYS_RESOURCE))
-		return -EPERM;
-	if (opt == PR_SET_MM_AUXV || opt == PR_SET_MM_EXE_FILE)
-		return -EINVAL;
-	if (addr >= PL_TASK_SIZE || addr < PL_MIN_ADDR)
-		return -EINVAL;
-	uaddr_t *f;
-	switch (opt) {
-	case PR_SET_MM_START_CODE: f = &l->start_code; break;
-	case PR_SET_MM_END_CODE: f = &l->end_code; break;
-	case PR_SET_MM_START_DATA: f = &l->start_data; break;
-	case PR_SET_MM_END_DATA: f = &l->end_data; break;
-	case PR_SET_MM_START_STACK: f = &l->start_stack; break;
-	case PR_SET_MM_ARG_START: f = &l->arg_start; break;
-	case PR_SET_MM_ARG_END: f = &l->arg_end; break;
-	case PR_SET_MM_ENV_START: f = &l->env_start; break;
-	case PR_SET_MM_ENV_END: f = &l->env_end; break;
-	default: return -EINVAL; /* START_BRK, BRK: would need brk's own accounts */
-	}
-	*f = addr;
-	return 0;
-}
-
 static long mce_kill(struct task *t, uint64_t op, uint64_t policy, uint64_t rest)
 {
 	if (rest)
@@ -257,7 +226,7 @@ long sys_prctl(struct task *t, const struct syscall_args *a)
 	case PR_SET_VMA: /* names of anonymous maps: not kept, and said so as a kernel without CONFIG_ANON_VMA_NAME does */
 		return -EINVAL;
 	case PR_SET_MM:
-		return set_mm(t, a2, a3, a4, a5);
+		return prctl_set_mm(t, a2, a3, a4, a5);
 	case PR_GET_AUXV: {
 		if (a4 | a5)
 			return -EINVAL;

@@ -13,5 +13,7 @@ void syscall_format(struct strbuf *b, struct task *t, uint32_t nr, const struct 
 void strace_start(struct kernel *k, int fd, const uint64_t *calls);
 /* Names with commas between (NULL: all) to TRACE_WORDS words. NULL, or the name that there is not. */
 const char *syscall_set_parse(const char *list, uint64_t *set);
+/* ---- prctl_mm.c ---- */
+long prctl_set_mm(struct task *t, uint64_t opt, uint64_t addr, uint64_t a4, uint64_t a5); /* PR_SET_MM */
 /* Every implementation: `long sys_NAME(struct task *t, const struct syscall_args *a)`; arguments in a->a[0..5], raw. */
 #endif

@@ -340,3 +340,68 @@ TEST_TIMEOUT(exec_malformed, 60)
 			harness_fail(__FILE__, __LINE__, "script %u: %d, expected %d", i, got, scripts[i].want);
 	}
 }
+
+/* ---- PR_SET_MM ---- */
+#ifndef PR_SET_MM
+#define PR_SET_MM 35
+#endif
+static void stat_field(int n, unsigned long *v)
+{
+	char b[1024], *p;
+	int fd = open("/proc/self/stat", O_RDONLY);
+	ssize_t len = read(fd, b, sizeof(b) - 1);
+	CHECK(len > 0);
+	b[len] = 0;
+	close(fd);
+	p = strrchr(b, ')') + 2;
+	for (int i = 3; i < n; i++)
+		p = strchr(p, ' ') + 1;
+	*v = strtoul(p, NULL, 10);
+}
+TEST(set_mm)
+{
+	struct { uint64_t at[11], auxv; uint32_t auxv_size, exe_fd; } m;
+	unsigned size = 0;
+	unsigned long v;
+	char *args = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t args_len = sprintf(args, "another name") + 1;
+	char b[64];
+	CHECK_ERRNO(prctl(PR_SET_MM, 15, &size, 0, 1), EINVAL);
+	if (prctl(PR_SET_MM, 15, &size, 0, 0)) /* PR_SET_MM_MAP_SIZE */
+		SKIP("no PR_SET_MM_MAP");
+	CHECK_EQ(size, sizeof(m));
+	CHECK_ERRNO(prctl(PR_SET_MM, 15, 8, 0, 0), EFAULT);
+	CHECK_ERRNO(prctl(PR_SET_MM, 14, &m, sizeof(m) - 8, 0), EINVAL);
+	CHECK_ERRNO(prctl(PR_SET_MM, 14, 8, sizeof(m), 0), EFAULT);
+	static const int fields[] = { 26, 27, 45, 46, 47, 0, 28, 48, 49, 50, 51 }; /* of /proc/PID/stat */
+	for (int i = 0; i < 11; i++) {
+		v = (unsigned long)sbrk(0);
+		if (fields[i])
+			stat_field(fields[i], &v);
+		m.at[i] = v;
+	}
+	m.auxv = m.auxv_size = 0;
+	m.exe_fd = -1;
+	CHECK(!prctl(PR_SET_MM, 14, &m, sizeof(m), 0));
+	m.at[7] = (uint64_t)args; /* arg_start, arg_end */
+	m.at[8] = (uint64_t)args + args_len;
+	CHECK(!prctl(PR_SET_MM, 14, &m, sizeof(m), 0));
+	int fd = open("/proc/self/cmdline", O_RDONLY);
+	CHECK(read(fd, b, sizeof(b)) == (ssize_t)args_len && !memcmp(b, args, args_len));
+	close(fd);
+	m.at[8] = m.at[7] - 1;
+	CHECK_ERRNO(prctl(PR_SET_MM, 14, &m, sizeof(m), 0), EINVAL);
+	m.at[8] = m.at[7] + 1;
+	m.at[1] = m.at[0];
+	CHECK_ERRNO(prctl(PR_SET_MM, 14, &m, sizeof(m), 0), EINVAL);
+	if (prctl(PR_SET_MM, 1, 8, 0, 0) && errno == EPERM) /* the fields one by one need CAP_SYS_RESOURCE */
+		return;
+	CHECK_ERRNO(prctl(PR_SET_MM, 1, 8, 0, 0), EINVAL); /* PR_SET_MM_START_CODE */
+	CHECK_ERRNO(prctl(PR_SET_MM, 99, args, 0, 0), EINVAL);
+	CHECK(!prctl(PR_SET_MM, 8, args, 0, 0)); /* PR_SET_MM_ARG_START */
+	CHECK_ERRNO(prctl(PR_SET_MM, 9, args - 1, 0, 0), EINVAL);
+	CHECK_ERRNO(prctl(PR_SET_MM, 12, args, 1 << 20, 0), EINVAL); /* PR_SET_MM_AUXV */
+	CHECK_ERRNO(prctl(PR_SET_MM, 12, 8, 32, 0), EFAULT);
+	if (!setresuid(-1, 1000, -1))
+		CHECK_ERRNO(prctl(PR_SET_MM, 1, args, 0, 0), EPERM);
+}

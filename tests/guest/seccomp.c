@@ -232,7 +232,7 @@ TEST(user_notification)
 		struct pollfd pf = { .fd = fd, .events = POLLIN };
 		CHECK(poll(&pf, 1, 5000) == 1 && pf.revents & POLLIN);
 		CHECK(!ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n));
-		CHECK(n.pid == (unsigned)p && n.data.nr == SYS_getppid && n.data.arch == AUDIT_ARCH_X86_64);
+		CHECK(n.pid == (unsigned)p && n.data.instruction_pointer && n.data.nr == SYS_getppid && n.data.arch == AUDIT_ARCH_X86_64);
 		CHECK(!ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id));
 		r.id = n.id;
 		if (i == 0)
