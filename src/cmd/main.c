@@ -7,6 +7,11 @@
 
 static const struct { const char *name; int (*fn)(int, char **); const char *help; } commands[] = {
 	{ "run", cmd_run, "run a program in a sandbox" },
+	{ "exec", cmd_exec, "run a program in a sandbox that has a name" },
+	{ "ps", cmd_ps, "list its processes, or the sandboxes that have names" },
+	{ "kill", cmd_kill, "send a signal to its processes" },
+	{ "pause", cmd_pause, "stop everything in it" },
+	{ "resume", cmd_pause, "let it go on" },
 	{ "kernel", cmd_kernel, NULL },
 	{ "syscalls", cmd_syscalls, "list the system calls and how far each is supported" },
 	{ "doctor", cmd_doctor, "check what this host offers" },

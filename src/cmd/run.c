@@ -21,10 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { OPT_ROOTFS = 256, OPT_BIND, OPT_ENV, OPT_CLEAR_ENV, OPT_CWD, OPT_USER, OPT_HOSTNAME, OPT_NETWORK, OPT_MEMORY, OPT_PIDS, OPT_WORKERS, OPT_STRACE, OPT_EVENTS, OPT_CALLS, OPT_CPUS, OPT_LOG,
-       OPT_NO_PATCH, OPT_INIT, OPT_HELP };
+       OPT_NO_PATCH, OPT_INIT, OPT_NAME, OPT_HELP };
 static const struct { const char *name; int key, has_arg; const char *arg, *help; } options[] = {
 	{ "rootfs", OPT_ROOTFS, required_argument, "DIR", "read-only lower tree of the root file system (default: the host's /); writes stay in memory" },
 	{ "bind", OPT_BIND, required_argument, "SRC:DST[:ro]", "show the host's directory or file SRC at DST" },
@@ -33,6 +31,7 @@ static const struct { const char *name; int key, has_arg; const char *arg, *help
 	{ "cwd", OPT_CWD, required_argument, "DIR", "working directory (default: the present one, if the guest has it)" },
 	{ "user", OPT_USER, required_argument, "UID[:GID]", "user to run as (default: the caller)" },
 	{ "hostname", OPT_HOSTNAME, required_argument, "NAME", "host name (default: bailey); unless --network host, it is in /etc/hosts too" },
+	{ "name", OPT_NAME, required_argument, "NAME", "what `bailey exec`, ps, kill, pause and resume call it" },
 	{ "network", OPT_NETWORK, required_argument, "none|host", "none: loopback only (default)" },
 	{ "memory", OPT_MEMORY, required_argument, "SIZE", "bound on the guest's memory: bytes, or with k, m, g" },
 	{ "pids", OPT_PIDS, required_argument, "N", "bound on the number of tasks" },
@@ -60,44 +59,14 @@ static void help(void)
 	     "126 if CMD cannot be executed, 127 if it is not found.");
 }
 
-/* What is wrong with the words of the command, in one line. */
-static _Noreturn void wrong(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("bailey: run: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs(" (see `bailey run --help`)\n", stderr);
-	exit(EXIT_BAILEY);
-}
-
 struct run {
 	struct sandbox_options o;
-	char **argv, **env;
-	unsigned nenv;
-	const char *cwd;
-	uint32_t uid, gid, *groups;
-	unsigned ngroups;
-	bool user_given, cwd_given, second;
-	uint64_t ignored;
-	unsigned umask, closed_fds;
+	struct program p;
+	bool second;
+	const char *name; /* NULL: none */
+	struct serve *serve;
+	uint32_t process; /* CMD, as the kernel process calls it */
 };
-
-static void env_set(struct run *r, const char *k, size_t klen, char *entry /* owned; NULL: remove */)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < r->nenv; i++)
-		if (strncmp(r->env[i], k, klen) || r->env[i][klen] != '=')
-			r->env[n++] = r->env[i];
-	r->env = xrealloc(r->env, (n + 2) * sizeof(*r->env));
-	if (entry)
-		r->env[n++] = entry;
-	r->env[n] = NULL;
-	r->nenv = n;
-}
 
 static uint64_t parse_size(const char *arg)
 {
@@ -112,17 +81,8 @@ static uint64_t parse_size(const char *arg)
 	case 'g': shift = 30; end++; break;
 	}
 	if (errno || end == arg || *end || !isdigit((unsigned char)*arg) || v > UINT64_MAX >> shift)
-		wrong("%s: not a size", arg);
+		wrong("run", "%s: not a size", arg);
 	return (uint64_t)v << shift;
-}
-
-static uint32_t parse_u32(const char *arg, char **end, const char *what)
-{
-	errno = 0;
-	unsigned long long v = strtoull(arg, end, 10);
-	if (errno || *end == arg || !isdigit((unsigned char)*arg) || v >= UINT32_MAX)
-		wrong("%s: not a %s", arg, what);
-	return (uint32_t)v;
 }
 
 static void parse_bind(struct run *r, const char *arg)
@@ -131,7 +91,7 @@ static void parse_bind(struct run *r, const char *arg)
 	struct sandbox_bind b = { .source = s, .fd = -1 };
 
 	if (!dst || dst == s || dst[1] != '/')
-		wrong("--bind %s: SRC:DST[:ro] with an absolute DST is wanted", arg);
+		wrong("run", "--bind %s: SRC:DST[:ro] with an absolute DST is wanted", arg);
 	*dst++ = 0;
 	b.target = dst;
 	opt = strchr(dst, ':');
@@ -140,7 +100,7 @@ static void parse_bind(struct run *r, const char *arg)
 		if (!strcmp(opt, "ro"))
 			b.ro = true;
 		else if (strcmp(opt, "rw"))
-			wrong("--bind %s: \"%s\" is neither ro nor rw", arg, opt);
+			wrong("run", "--bind %s: \"%s\" is neither ro nor rw", arg, opt);
 	}
 	r->o.binds = xrealloc(r->o.binds, (r->o.nbinds + 1) * sizeof(b));
 	r->o.binds[r->o.nbinds++] = b;
@@ -155,76 +115,58 @@ static void parse(struct run *r, int key, char *arg)
 	switch (key) {
 	case OPT_ROOTFS: o->rootfs = arg; break;
 	case OPT_BIND: parse_bind(r, arg); break;
-	case OPT_ENV:
-		end = strchr(arg, '=');
-		if (end == arg || !*arg) {
-			wrong("--env %s: no name", arg);
-		} else if (end) {
-			env_set(r, arg, (size_t)(end - arg), arg);
-		} else {
-			const char *v = getenv(arg);
-			env_set(r, arg, strlen(arg), v ? xasprintf("%s=%s", arg, v) : NULL);
-		}
-		break;
-	case OPT_CLEAR_ENV: r->nenv = 0; r->env[0] = NULL; break;
-	case OPT_CWD:
-		if (*arg != '/')
-			wrong("--cwd %s: not an absolute path", arg);
-		r->cwd = arg;
-		r->cwd_given = true;
-		break;
-	case OPT_USER:
-		r->uid = parse_u32(arg, &end, "user id");
-		r->gid = r->uid;
-		if (*end == ':')
-			r->gid = parse_u32(end + 1, &end, "group id");
-		if (*end)
-			wrong("--user %s: UID[:GID] is wanted", arg);
-		r->user_given = true;
+	case OPT_ENV: program_env(&r->p, "run", arg); break;
+	case OPT_CLEAR_ENV: r->p.nenv = 0; r->p.env[0] = NULL; break;
+	case OPT_CWD: program_cwd(&r->p, "run", arg); break;
+	case OPT_USER: program_user(&r->p, "run", arg); break;
+	case OPT_NAME:
+		if (!serve_name_ok(arg))
+			wrong("run", "--name %s: letters, digits and _ . - are wanted", arg);
+		r->name = arg;
 		break;
 	case OPT_HOSTNAME:
 		if (!*arg || strlen(arg) > 64)
-			wrong("--hostname: 1 to 64 characters are wanted");
+			wrong("run", "--hostname: 1 to 64 characters are wanted");
 		o->hostname = arg;
 		break;
 	case OPT_NETWORK:
 		if (strcmp(arg, "none") && strcmp(arg, "host"))
-			wrong("--network %s: neither none nor host", arg);
+			wrong("run", "--network %s: neither none nor host", arg);
 		o->host_network = !strcmp(arg, "host");
 		break;
 	case OPT_MEMORY: o->memory_limit = parse_size(arg); break;
 	case OPT_PIDS:
-		o->max_pids = parse_u32(arg, &end, "number");
+		o->max_pids = parse_u32("run", arg, &end, "number");
 		if (*end || !o->max_pids)
-			wrong("--pids %s: not a number", arg);
+			wrong("run", "--pids %s: not a number", arg);
 		break;
 	case OPT_WORKERS:
-		o->workers = parse_u32(arg, &end, "number");
+		o->workers = parse_u32("run", arg, &end, "number");
 		if (*end || !o->workers || o->workers > WORKERS_MAX)
-			wrong("--workers %s: not a number from 1 to %d", arg, WORKERS_MAX);
+			wrong("run", "--workers %s: not a number from 1 to %d", arg, WORKERS_MAX);
 		break;
 	case OPT_STRACE:
 		o->strace_fd = arg ? open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644) : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 		if (o->strace_fd < 0)
-			wrong("--strace=%s: %s", arg ? arg : "", strerror(errno));
+			wrong("run", "--strace=%s: %s", arg ? arg : "", strerror(errno));
 		break;
 	case OPT_EVENTS:
 		o->events_fd = open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
 		if (o->events_fd < 0)
-			wrong("--events=%s: %s", arg, strerror(errno));
+			wrong("run", "--events=%s: %s", arg, strerror(errno));
 		break;
 	case OPT_CALLS: {
 		uint64_t set[TRACE_WORDS];
 		const char *unknown = syscall_set_parse(arg, set);
 		if (unknown)
-			wrong("--calls: there is no system call \"%s\"", unknown);
+			wrong("run", "--calls: there is no system call \"%s\"", unknown);
 		o->calls = arg;
 		break;
 	}
 	case OPT_CPUS:
-		o->ncpus = parse_u32(arg, &end, "number");
+		o->ncpus = parse_u32("run", arg, &end, "number");
 		if (*end || !o->ncpus)
-			wrong("--cpus %s: not a number", arg);
+			wrong("run", "--cpus %s: not a number", arg);
 		break;
 	case OPT_LOG:
 		for (unsigned i = 0; i < ARRAY_SIZE(levels); i++)
@@ -232,7 +174,7 @@ static void parse(struct run *r, int key, char *arg)
 				o->log_level = (enum log_level)i;
 				return;
 			}
-		wrong("--log %s: error, warn, info or debug is wanted", arg);
+		wrong("run", "--log %s: error, warn, info or debug is wanted", arg);
 		break;
 	case OPT_INIT: r->second = true; break;
 	case OPT_NO_PATCH: o->no_patch = true; break;
@@ -254,36 +196,18 @@ static void parse_words(struct run *r, int argc, char **argv)
 	optind = 1;
 	while ((key = getopt_long(argc, argv, "+:", lo, NULL)) != -1) {
 		if (key == ':')
-			wrong("%s wants a value", argv[optind - 1]);
+			wrong("run", "%s wants a value", argv[optind - 1]);
 		if (key == '?' && optopt && optopt < 256)
-			wrong("no option -%c", optopt);
+			wrong("run", "no option -%c", optopt);
 		if (key == '?')
-			wrong(optopt ? "%s takes no value" : "no option %s, or short for several", argv[optind - 1]);
+			wrong("run", optopt ? "%s takes no value" : "no option %s, or short for several", argv[optind - 1]);
 		parse(r, key, optarg);
 	}
 	if (optind == argc)
-		wrong("no command to run");
+		wrong("run", "no command to run");
 	if (!*argv[optind])
-		wrong("the command is empty");
-	r->argv = argv + optind;
-}
-
-/* What a program inherits from who starts it. */
-static void inherit(struct run *r)
-{
-	struct sigaction sa;
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (!sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN)
-			r->ignored |= 1ULL << (sig - 1);
-	r->umask = umask(0);
-	umask(r->umask);
-	/* What is closed must not become one of our own descriptors, and is closed for the guest too. */
-	for (int fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) < 0) {
-			r->closed_fds |= 1u << fd;
-			open("/dev/null", O_RDWR);
-		}
+		wrong("run", "the command is empty");
+	r->p.argv = argv + optind;
 }
 
 /* ---- the terminal ---- */
@@ -350,58 +274,22 @@ static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGU
 /* Creates and starts CMD. 0, or the exit status with the reason said. */
 static int start(struct run *r, struct ctl_client *c)
 {
-	struct ctl_process p = { .flags = CTL_PROCESS_INIT | (r->second ? CTL_PROCESS_SECOND : 0) | (r->cwd_given ? 0 : CTL_PROCESS_CWD_OPTIONAL) | (r->o.tty ? CTL_PROCESS_TTY : 0),
-				 .uid = r->uid, .gid = r->gid, .umask = r->umask, .ignored = r->ignored, .envc = r->nenv, .ngroups = r->ngroups };
-	struct ctl_fd map[3];
-	struct ctl_buf b = { 0 };
-	struct ctl_msg m;
-	int fds[4], pipefd[2], n = 1, err, status = EXIT_BAILEY;
+	char text[500];
+	int pipefd[2];
 
 	if (pipe2(pipefd, O_CLOEXEC)) {
 		log_error("pipe: %s", strerror(errno));
 		return EXIT_BAILEY;
 	}
-	fds[0] = pipefd[1]; /* the end of the kernel process says enough: nobody reads it */
-	for (int fd = 0; fd < 3; fd++) {
-		if (r->closed_fds >> fd & 1)
-			continue;
-		bool tty = r->o.tty && isatty(fd);
-		map[p.nfds++] = (struct ctl_fd){ fd, tty ? -1 : n };
-		if (!tty)
-			fds[n++] = fd;
-	}
-	while (r->argv[p.argc])
-		p.argc++;
-	ctl_put(&b, &p, sizeof(p));
-	ctl_put(&b, r->groups, p.ngroups * sizeof(*r->groups));
-	ctl_put(&b, map, p.nfds * sizeof(*map));
-	for (uint32_t i = 0; i < p.argc; i++)
-		ctl_put_string(&b, r->argv[i]);
-	for (uint32_t i = 0; i < p.envc; i++)
-		ctl_put_string(&b, r->env[i]);
-	ctl_put_string(&b, r->cwd ? r->cwd : "/");
-	struct ctl_created created = { .status = EXIT_BAILEY };
-	err = b.failed ? -E2BIG : ctl_call(c, CTL_CREATE, b.p, b.len, fds, (unsigned)n, &m);
+	/* The end of the kernel process says enough: nobody reads the pipe. */
+	int status = program_create(&r->p, c, CTL_PROCESS_INIT | (r->second ? CTL_PROCESS_SECOND : 0) | (r->o.tty ? CTL_PROCESS_TTY : 0), r->o.tty, pipefd[1],
+				    &r->process, text);
 	close(pipefd[0]);
 	close(pipefd[1]);
-	if (b.failed) {
-		log_error("%s: %s", r->argv[0], strerror(E2BIG));
-		ctl_buf_free(&b);
-		return EXIT_CANNOT_EXEC;
+	if (status) {
+		terminal_restore();
+		log_error("%s", text);
 	}
-	if (m.payload && m.head.len == sizeof(created)) {
-		memcpy(&created, m.payload, sizeof(created));
-		created.text[sizeof(created.text) - 1] = 0;
-		status = created.status;
-	}
-	ctl_buf_free(&b);
-	ctl_msg_free(&m);
-	if (!err)
-		err = ctl_call(c, CTL_START, &created.process, sizeof(created.process), NULL, 0, NULL);
-	if (!err || err == -EPIPE) /* its end is looked at later */
-		return 0;
-	terminal_restore();
-	log_error("%s", created.text[0] ? created.text : strerror(-err));
 	return status;
 }
 
@@ -422,12 +310,16 @@ static void send_job(struct ctl_client *c)
 
 static void on_event(void *arg, const struct ctl_msg *m)
 {
+	struct run *r = arg;
 	uint32_t v[2];
 
-	(void)arg;
+	if (m && m->head.type == CTL_EXITED && r->serve)
+		serve_event(r->serve, m);
 	if (!m || m->head.type != CTL_STOPPED || m->head.len != sizeof(v))
 		return;
 	memcpy(v, m->payload, sizeof(v));
+	if (v[0] != r->process) /* one of `bailey exec` */
+		return;
 	if (v[1] == SIGSTOP || v[1] == SIGTSTP || v[1] == SIGTTIN || v[1] == SIGTTOU)
 		stopped_by = (int)v[1];
 }
@@ -472,14 +364,15 @@ static void resume(struct run *r, struct ctl_client *c)
 /* Passes signals on until the kernel process is gone. */
 static void watch(struct run *r, struct ctl_client *c, int sigfd)
 {
-	struct pollfd p[2] = { { .fd = c->sock, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
+	struct pollfd p[2 + SERVE_POLLS] = { { .fd = c->sock, .events = POLLIN }, { .fd = sigfd, .events = POLLIN } };
 	struct signalfd_siginfo si;
 
 	if (r->o.tty)
 		send_winsize(c);
 	for (;;) {
+		unsigned served = r->serve ? serve_poll(r->serve, p + 2, SERVE_POLLS) : 0;
 		/* A shell may bring a running job to the foreground without a word. */
-		int n = poll(p, 2, foreground || !r->o.tty ? -1 : 200);
+		int n = poll(p, 2 + served, foreground || !r->o.tty ? -1 : 200);
 		if (n < 0)
 			continue;
 		if (n == 0) {
@@ -495,7 +388,9 @@ static void watch(struct run *r, struct ctl_client *c, int sigfd)
 				/* What the keyboard sent goes to the guest's foreground group, as the terminal would do it. */
 				post(c, CTL_TERMINAL_SIGNAL, (int)si.ssi_signo, si.ssi_code == SI_KERNEL);
 		}
-		if (p[0].revents && ctl_wait(c, NULL, NULL, 0) == -EPIPE)
+		if (served)
+			serve_handle(r->serve, p + 2, served);
+		if ((p[0].revents || served) && ctl_wait(c, NULL, NULL, 0) == -EPIPE)
 			return;
 		if (stopped_by) {
 			int sig = stopped_by;
@@ -517,19 +412,30 @@ static int run(struct run *r, const sigset_t *set)
 		log_error("signalfd: %s", strerror(errno));
 		return EXIT_BAILEY;
 	}
+	char text[500];
+	if (r->name && serve_start(r->name, &r->serve, text)) {
+		terminal_restore();
+		log_error("%s", text);
+		return EXIT_BAILEY;
+	}
 	if (!sandbox_launch(&r->o, -1, &l, &st)) {
 		terminal_restore();
 		log_error("%s", st.text);
+		serve_stop(r->serve);
 		return st.status;
 	}
 	if (ctl_client_init(&c, l.control_fd))
 		return EXIT_BAILEY;
+	c.arg = r;
 	c.event = on_event;
 	foreground = !r->o.tty || raw;
 	send_job(&c);
+	if (r->serve)
+		serve_client(r->serve, &c);
 	int failed = start(r, &c);
 	if (!failed)
 		watch(r, &c, sigfd);
+	serve_stop(r->serve);
 	ctl_client_destroy(&c);
 	int status = sandbox_reap(&l);
 	terminal_restore();
@@ -544,26 +450,13 @@ static int run(struct run *r, const sigset_t *set)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run r = { .o = { .strace_fd = -1, .events_fd = -1, .log_level = LOG_WARN, .hostname = "bailey", .host_uid = geteuid(), .host_gid = getegid() },
-			 .uid = geteuid(), .gid = getegid() };
-	static char cwd[4096];
+	struct run r = { .o = { .strace_fd = -1, .events_fd = -1, .log_level = LOG_WARN, .hostname = "bailey", .host_uid = geteuid(), .host_gid = getegid() } };
 	sigset_t set;
 
-	for (char **e = environ; *e; e++)
-		r.nenv++;
-	r.env = xcalloc(r.nenv + 1, sizeof(*r.env));
-	memcpy(r.env, environ, r.nenv * sizeof(*r.env));
-	inherit(&r);
+	program_inherit(&r.p);
 	parse_words(&r, argc, argv);
 	struct sandbox_options *o = &r.o;
-	if (!r.user_given) {
-		int n = getgroups(0, NULL);
-		r.groups = xcalloc(n > 0 ? (size_t)n : 1, sizeof(*r.groups));
-		n = getgroups(n, r.groups);
-		r.ngroups = n > 0 ? (unsigned)n : 0;
-	}
-	if (!r.cwd && !o->rootfs)
-		r.cwd = getcwd(cwd, sizeof(cwd));
+	program_finish(&r.p, o->rootfs);
 	sigemptyset(&set);
 	for (unsigned i = 0; i < ARRAY_SIZE(forwarded); i++)
 		sigaddset(&set, forwarded[i]);

@@ -50,7 +50,7 @@ struct ctl_head { uint32_t type, id; int32_t result; uint32_t len; };
 #define CTL_MAX_FDS 250u    /* SCM_MAX_FD is 253; one may be the payload's */
 
 enum ctl_scope { CTL_SCOPE_PROCESS, CTL_SCOPE_GROUP, CTL_SCOPE_SESSION, CTL_SCOPE_CONTAINER, CTL_SCOPE_ALL, CTL_SCOPE_COUNT,
-		 CTL_SCOPE_TASK = CTL_SCOPE_COUNT /* pauses only; process is a thread's number */ };
+		 CTL_SCOPE_TASK = CTL_SCOPE_COUNT /* pauses: of the thread, signals: to the process, that has the number `process` in the guest */ };
 
 /* CTL_CREATE. Behind it: groups (u32), limits, descriptors, then strings: argv, environment, cwd; each ends with a NUL. The first descriptor is
  * the exit pipe's writing end, which is closed when the process has ended. */

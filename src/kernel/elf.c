@@ -187,7 +187,8 @@ static int map_segments(struct mm *mm, const struct elf_image *img, uint64_t bia
 		/* PT_PHDR is not asked, and the last one wins. */
 		if (ph[i].p_offset <= img->phoff && img->phoff < ph[i].p_offset + ph[i].p_filesz)
 			out->phdr = img->phoff - ph[i].p_offset + va;
-		out->start_code = MIN(out->start_code, va);
+		if (ph[i].p_flags & PF_X)
+			out->start_code = MIN(out->start_code, va);
 		out->start_data = MAX(out->start_data, va);
 		if (ph[i].p_flags & PF_X)
 			out->end_code = MAX(out->end_code, file_end);

@@ -97,6 +97,9 @@ void elf_image_free(struct elf_image *img);
 int elf_load(struct task *t, struct exec_state *e); /* into the fiber's (new) mm */
 
 
+/* ---- loadavg.c ---- */
+void loadavg_start(struct kernel *k);
+
 /* ---- external.c ---- */
 struct container *container_create(struct kernel *k);
 void container_get(struct container *c);

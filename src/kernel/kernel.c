@@ -70,6 +70,7 @@ int kernel_init(const struct kernel_options *o, struct kernel **out)
 	strncpy(k->root_uts->nodename, k->hostname, sizeof(k->root_uts->nodename) - 1);
 	strncpy(k->root_uts->domainname, "(none)", sizeof(k->root_uts->domainname) - 1);
 	k->tasks.root = pidns_create(k, NULL, k->root_user_ns);
+	loadavg_start(k);
 	k->futexes = futex_table_create(futex_owner_id, futex_priority);
 	*out = k;
 	return 0;

@@ -73,6 +73,8 @@ struct kernel {
 	_Atomic uint64_t next_ns_ino, next_unique_id, total_forks, context_switches;
 	_Atomic uint32_t yama_scope, login_sessions, core_uses_pid;
 	char core_pattern[128];	   /* kernel.core_pattern; task_set.lock */
+	struct ktimer load_timer;
+	uint64_t load[3]; /* over 1, 5, 15 minutes, with LOAD_SHIFT bits behind the point */
 	void *net;  /* struct net_namespace * of the root; net/ */
 	void *tty;  /* tty drivers; kernel/tty */
 	_Atomic int legacy_tiocsti, ldisc_autoload; /* /proc/sys/dev/tty */
@@ -87,6 +89,7 @@ struct kernel {
 	int exit_status; /* wait status of init once it is gone */
 };
 enum { CALL_TRACE_ENTER = 1, CALL_TRACE_EXIT = 2 };
+#define LOAD_SHIFT 11
 enum kernel_priv { KPRIV_VFS, KPRIV_SYSV_IPC, KPRIV_MQUEUE, KPRIV_POSIX_TIMERS, KPRIV_PROC, KPRIV_DEV, KPRIV_KEYS, KPRIV_SPARE };
 
 struct kernel_options {

@@ -117,6 +117,8 @@ int ns_of_task(struct task *t, enum ns_which which, struct ns_ref *out)
 	case NS_TIME_FOR_CHILDREN: out->ns = t->time_ns_for_children; break;
 	case NS_CGROUP: out->ns = t->cgroup_ns; break;
 	}
+	if (which == NS_PID || which == NS_USER) /* of a zombie too */
+		dead = false;
 	dead |= !out->ns && which != NS_NET;
 	if (!dead)
 		ns_ref_get(out);

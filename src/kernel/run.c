@@ -107,10 +107,12 @@ static __attribute__((cold, noinline)) int64_t read_again(struct task *t)
 {
 	struct fiber_context *c = fiber_context();
 	bool was = c->no_windows;
+	struct task_io io = t->io; /* counted the first time */
 	c->no_windows = c->window_read.again = true;
 	int64_t r = t->kernel->syscalls->rows[t->event.nr].fn(t, &t->args);
 	c->no_windows = was;
 	c->window_read.again = false;
+	t->io = io;
 	pl_set_result(t->thread, r);
 	return r;
 }

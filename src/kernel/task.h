@@ -8,6 +8,7 @@
 #include "kernel/signal.h"
 #include <sys/resource.h>
 
+struct task_io { uint64_t rchar, wchar, syscr, syscw; }; /* proc_pid_io(5) */
 struct syscall_args { uint64_t a[6]; };
 
 enum exit_state { TASK_EXIT_NONE, TASK_EXIT_INITIATED, TASK_EXIT_ZOMBIE, TASK_EXIT_DEAD };
@@ -68,6 +69,7 @@ struct task {
 	uint16_t numa_mode;		/* set_mempolicy(2): kept and shown; own fiber */
 	uint64_t numa_nodes;
 	uint64_t maj_flt, min_flt, nvcsw, nivcsw;
+	struct task_io io;
 	uint64_t kernel_ticks;		/* TSC ticks that the fiber worked for this task: system time */
 	uint8_t time_in, time_weight;	/* calls until one is timed again; what that one counts for */
 	uint64_t missing_logged[8];	/* numbers of absent calls that the log has already */
@@ -135,7 +137,7 @@ struct task {
 /* Shared by CLONE_IO. */
 struct io_context { struct refcount ref; _Atomic int ioprio; };
 void io_context_put(struct io_context *ioc); /* NULL is fine */
-struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; };
+struct task_usage { ktime_t utime, stime; uint64_t maxrss /* KiB */, minflt, majflt, inblock, oublock, nvcsw, nivcsw; struct task_io io; };
 
 enum { PR_MDWE_REFUSE_EXEC_GAIN_ = 1, PR_MDWE_NO_INHERIT_ = 2 };
 /* A process that was started from outside and all that comes from it, whatever sessions they make: what a pause, a signal and an account from
@@ -239,6 +241,8 @@ struct task *pidns_task_with_id(struct pid_namespace *ns, int tid); /* counted, 
 /* Calls fn with every task visible in ns in order of ids, without locks held across fn; tasks are counted for the call. */
 int pidns_next_tgid(struct pid_namespace *ns, int from); /* the lowest process id >= from, or -1 */
 int task_next_tid(struct thread_group *tg, struct pid_namespace *ns, int from);
+
+bool task_is_active(struct task *t); /* runs, would like to, or sleeps where no signal reaches it; task_set.lock */
 
 /* ---- blocking helpers ---- */
 /* wait_event for system calls: tells the platform that the call blocks, then as wait_event(PARK_INTERRUPTIBLE). -EINTR is -ERESTARTSYS here. */

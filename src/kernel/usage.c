@@ -21,6 +21,10 @@ void usage_add(struct task_usage *to, const struct task_usage *from)
 	to->oublock += from->oublock;
 	to->nvcsw += from->nvcsw;
 	to->nivcsw += from->nivcsw;
+	to->io.rchar += from->io.rchar;
+	to->io.wchar += from->io.wchar;
+	to->io.syscr += from->io.syscr;
+	to->io.syscw += from->io.syscw;
 	to->maxrss = MAX(to->maxrss, from->maxrss);
 }
 
@@ -33,6 +37,10 @@ void task_usage(struct task *t, struct task_usage *u)
 	u->stime = ticks_to_ktime(t->kernel, READ_ONCE(t->kernel_ticks));
 	u->minflt = READ_ONCE(t->min_flt);
 	u->majflt = READ_ONCE(t->maj_flt);
+	u->io.rchar = READ_ONCE(t->io.rchar);
+	u->io.wchar = READ_ONCE(t->io.wchar);
+	u->io.syscr = READ_ONCE(t->io.syscr);
+	u->io.syscw = READ_ONCE(t->io.syscw);
 	u->nvcsw = READ_ONCE(t->nvcsw);
 	u->nivcsw = READ_ONCE(t->nivcsw);
 }

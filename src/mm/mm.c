@@ -205,6 +205,7 @@ static void account(struct mm *mm, const struct vma *v, int sign)
 	if (v->mappable)
 		mm->shared_vm += pages;
 	mm->peak_vm = MAX(mm->peak_vm, mm->data_vm + mm->shared_vm);
+	mm->hiwater_vm = MAX(mm->hiwater_vm, mm->total_vm);
 }
 
 void mm_insert(struct mm *mm, struct vma *v)
@@ -424,13 +425,15 @@ void mm_stat(struct mm *mm, struct mm_stat *st)
 	if (known) {
 		anon = r.anon;
 		file = r.file + r.shared;
-		peak = r.peak;
+		peak = r.peak > mm->peak_ignored ? r.peak : 0;
 	} else {
 		mapped(mm, &anon, &file);
 	}
 	mm->hiwater_rss = MAX(mm->hiwater_rss, MAX(peak, anon + file));
 	*st = (struct mm_stat){
 		.total_vm = mm->total_vm * GUEST_PAGE_SIZE,
+		.peak_vm = mm->hiwater_vm * GUEST_PAGE_SIZE,
+		.shmem_rss = known ? r.shared : 0,
 		.locked_vm = mm->locked_vm * GUEST_PAGE_SIZE,
 		.data_vm = mm->data_vm * GUEST_PAGE_SIZE,
 		.stack_vm = mm->stack_vm * GUEST_PAGE_SIZE,
@@ -441,6 +444,17 @@ void mm_stat(struct mm *mm, struct mm_stat *st)
 		.file_rss = file,
 		.hiwater_rss = mm->hiwater_rss,
 	};
+	mutex_unlock(&mm->vma_lock);
+}
+
+void mm_reset_peak_rss(struct mm *mm)
+{
+	struct pl_rss r;
+	bool known = pl_space_rss(mm->space, &r);
+
+	mutex_lock(&mm->vma_lock);
+	mm->hiwater_rss = known ? r.anon + r.file + r.shared : 0;
+	mm->peak_ignored = known ? r.peak : 0;
 	mutex_unlock(&mm->vma_lock);
 }
 

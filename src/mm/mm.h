@@ -152,8 +152,9 @@ void mm_for_each_vma(struct mm *mm, bool (*fn)(void *arg, const struct vma_info 
 struct mm_resident { uint64_t rss, anon, shared, private_clean, private_dirty, swap; };
 void mm_range_resident(struct mm *mm, uint64_t start, uint64_t end, struct mm_resident *r);
 size_t mm_pagemap(struct mm *mm, uint64_t addr, size_t n, uint64_t *words); /* /proc/PID/pagemap; n */
-struct mm_stat { uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, rss, hiwater_rss, anon_rss, file_rss; }; /* bytes */
+struct mm_stat { uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, rss, hiwater_rss, anon_rss, file_rss /* with shmem_rss */, shmem_rss, peak_vm; }; /* bytes */
 void mm_stat(struct mm *mm, struct mm_stat *st);
+void mm_reset_peak_rss(struct mm *mm); /* what is resident now is the most from now on */
 uint64_t mm_peak_rss(struct mm *mm); /* the most that it had resident, bytes; cheap for small ones */
 
 /* Key of a futex word: private (mm, addr) or shared (object, offset). 0 or -EFAULT. */

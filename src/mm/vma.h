@@ -90,6 +90,7 @@ struct mm {
 	bool write_at_once;	   /* nothing travels with answers; immutable */
 	/* map_lock; pages */
 	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm;
+	uint64_t hiwater_vm, peak_ignored; /* vma_lock; pages; bytes of the platform's peak that mm_reset_peak_rss() took away */
 	uint64_t peak_vm;	   /* vma_lock; pages: the most that private data and mappings of objects had */
 	uint64_t hiwater_rss;	   /* vma_lock; bytes, as far as anybody asked */
 	struct vma_list dead;	   /* map_lock: off the tree, to be freed when map_lock is dropped (a put may take outer locks) */

@@ -90,6 +90,8 @@ void pl_space_get(struct pl_space *s);
 void pl_space_put(struct pl_space *s);
 bool pl_space_alive(struct pl_space *s); /* it has a thread */
 /* What the host says the stub has resident, and had at most; bytes. False: not known. It costs the host a walk over counters (some 20 us). */
+/* Page faults of its threads so far, as the host counted them. False: not known. */
+bool pl_space_faults(struct pl_space *s, uint64_t *minor, uint64_t *major);
 struct pl_rss { uint64_t anon, file, shared, peak; };
 bool pl_space_rss(struct pl_space *s, struct pl_rss *r);
 

@@ -456,6 +456,21 @@ static int scoped(struct control *c, struct ctl_reader *r, struct served **s, en
 	return *scope == SCOPE_ALL || *s ? 0 : -ESRCH;
 }
 
+/* To the process with this number in the sandbox. */
+static int signal_number(struct control *c, uint32_t nr, uint32_t sig)
+{
+	struct task *t = nr && nr <= INT32_MAX ? pidns_task_with_id(c->k->tasks.root, (int)nr) : NULL;
+	int r = -ESRCH;
+
+	if (t && sig && sig <= NSIG_K)
+		r = kernel_signal_scope(c->k, t->tg, SCOPE_PROCESS, (int)sig) ? 0 : -ESRCH;
+	else if (t)
+		r = -EINVAL;
+	if (t)
+		task_put(t);
+	return r;
+}
+
 static int serve(struct control *c, struct ctl_msg *m, struct ctl_buf *b)
 {
 	struct ctl_reader r = { m->payload, m->head.len, false };
@@ -489,6 +504,12 @@ static int serve(struct control *c, struct ctl_msg *m, struct ctl_buf *b)
 			a = ctl_get_u32(&r);
 			if (ctl_get_u32(&r) == CTL_SCOPE_TASK)
 				return a > INT32_MAX ? -ESRCH : m->head.type == CTL_PAUSE ? kernel_pause_task(c->k, (int)a) : kernel_unpause_task(c->k, (int)a);
+			r = (struct ctl_reader){ m->payload, m->head.len, false };
+		}
+		if (m->head.len == 12 && m->head.type == CTL_SIGNAL) {
+			a = ctl_get_u32(&r);
+			if (ctl_get_u32(&r) == CTL_SCOPE_TASK)
+				return signal_number(c, a, ctl_get_u32(&r));
 			r = (struct ctl_reader){ m->payload, m->head.len, false };
 		}
 		err = scoped(c, &r, &s, &scope);

@@ -206,7 +206,7 @@ long sys_flock(struct task *t, const struct syscall_args *a)
 		return -EBADF;
 	if (!(op & LOCK_NB))
 		task_will_block(t);
-	long ret = vfs_flock(f, op);
+	long ret = vfs_flock(f, op, task_tgid(t, root_ns(t)));
 	file_put(f);
 	return ret;
 }

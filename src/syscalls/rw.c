@@ -10,6 +10,20 @@
 #define RWF_APPEND_ 16
 #define RWF_NOAPPEND_ 32
 
+/* What cannot be read or written at all does not count as tried. */
+static inline void count_io(struct task *t, bool write, ssize_t n)
+{
+	if (unlikely(n == -EBADF || n == -EINVAL))
+		return;
+	if (write) {
+		t->io.syscw++;
+		t->io.wchar += n > 0 ? (size_t)n : 0;
+	} else {
+		t->io.syscr++;
+		t->io.rchar += n > 0 ? (size_t)n : 0;
+	}
+}
+
 long sys_read(struct task *t, const struct syscall_args *a)
 {
 	bool c;
@@ -21,6 +35,7 @@ long sys_read(struct task *t, const struct syscall_args *a)
 	iov_iter_user(&it, a->a[1], a->a[2]);
 	it.direct = true;
 	ssize_t n = vfs_read(f, &it, NULL);
+	count_io(t, false, n);
 	fd_put_light(f, c);
 	return n;
 }
@@ -35,6 +50,7 @@ long sys_write(struct task *t, const struct syscall_args *a)
 	struct iov_iter it;
 	iov_iter_user(&it, a->a[1], a->a[2]);
 	ssize_t n = vfs_write(f, &it, NULL);
+	count_io(t, true, n);
 	fd_put_light(f, c);
 	return n;
 }
@@ -57,6 +73,7 @@ static long prw(struct task *t, const struct syscall_args *a, ssize_t (*fn)(stru
 		iov_iter_user(&it, a->a[1], a->a[2]);
 		it.direct = fn == vfs_read;
 		n = fn(f, &it, &pos);
+		count_io(t, fn == vfs_write, n);
 	}
 	fd_put_light(f, c);
 	return n;
@@ -106,6 +123,13 @@ static long do_vec(struct task *t, const struct syscall_args *a, bool write, int
 		iov_iter_done(&it);
 	}
 	fd_put_light(f, c);
+	if (write) {
+		t->io.syscw++;
+		t->io.wchar += n > 0 ? (size_t)n : 0;
+	} else {
+		t->io.syscr++;
+		t->io.rchar += n > 0 ? (size_t)n : 0;
+	}
 	return n;
 }
 

@@ -34,6 +34,16 @@ static void two_put(struct two *p)
 /* What can stand at the other end of a splice: not directories, event descriptors and the like. */
 static bool spliceable(struct file *f) { return S_ISREG(f->inode->mode) || S_ISCHR(f->inode->mode) || S_ISBLK(f->inode->mode) || S_ISSOCK(f->inode->mode); }
 
+static void count_copy(struct task *t, long n)
+{
+	t->io.syscr++;
+	t->io.syscw++;
+	if (n > 0) {
+		t->io.rchar += (uint64_t)n;
+		t->io.wchar += (uint64_t)n;
+	}
+}
+
 long sys_sendfile(struct task *t, const struct syscall_args *a)
 {
 	struct two p;
@@ -53,7 +63,7 @@ long sys_sendfile(struct task *t, const struct syscall_args *a)
 		 (!spliceable(p.out) && !file_is_pipe(p.out)))
 		n = S_ISDIR(p.in->inode->mode) ? -EISDIR : -EINVAL;
 	else
-		n = vfs_copy(p.in, a->a[2] ? &pos : NULL, p.out, NULL, count);
+		count_copy(t, n = vfs_copy(p.in, a->a[2] ? &pos : NULL, p.out, NULL, count));
 	two_put(&p);
 	if (a->a[2] && put_user(pos, a->a[2]))
 		return -EFAULT;
@@ -303,6 +313,8 @@ long sys_copy_file_range(struct task *t, const struct syscall_args *a)
 		}
 	}
 	n = len ? vfs_copy(p.in, &ipos, p.out, &opos, len) : 0;
+	if (len)
+		count_copy(t, n);
 	if (n > 0) {
 		if (a->a[1] ? put_user(ipos, a->a[1]) : (p.in->pos = ipos, 0))
 			n = -EFAULT;

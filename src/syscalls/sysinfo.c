@@ -97,6 +97,8 @@ long sys_sysinfo(struct task *t, const struct syscall_args *a)
 		return -EAGAIN;
 	memset(&si, 0, sizeof(si));
 	si.uptime = (ktime_mono() - k->boot_time + time_ns_offset(t, CLOCK_BOOTTIME) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+	for (int i = 0; i < 3; i++)
+		si.loads[i] = k->load[i] << (16 - LOAD_SHIFT);
 	si.mem_unit = host.mem_unit;
 	si.totalram = host.totalram;
 	si.freeram = host.freeram;

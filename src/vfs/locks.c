@@ -194,9 +194,9 @@ static int set_lock(struct inode *i, struct file_lock *w, bool wait)
 	return ret;
 }
 
-int vfs_flock(struct file *f, int op)
+int vfs_flock(struct file *f, int op, int pid)
 {
-	struct file_lock w = { .kind = LOCK_KIND_FLOCK, .owner = f, .start = 0, .end = INT64_MAX };
+	struct file_lock w = { .kind = LOCK_KIND_FLOCK, .owner = f, .pid = pid, .start = 0, .end = INT64_MAX };
 
 	w.type = (op & ~LOCK_NB) == LOCK_SH ? F_RDLCK : (op & ~LOCK_NB) == LOCK_EX ? F_WRLCK : F_UNLCK;
 	if (w.type != F_UNLCK) {
@@ -282,18 +282,19 @@ void locks_remove_file(struct file *f)
 	lease_remove_file(f);
 }
 
-void locks_show(struct inode *i, struct strbuf *b)
+void locks_show(struct inode *i, const void *const owners[2], const char *prefix, int *nr, struct strbuf *b)
 {
 	struct file_lock_list *l = locks_of(i, false);
 	struct file_lock *f;
-	int k = 0;
 
 	if (!l)
 		return;
 	guard(mutex)(&l->lock);
 	TAILQ_FOREACH(f, &l->granted, link) {
+		if (owners && f->owner != owners[0] && f->owner != owners[1])
+			continue;
 		static const char *const kind[] = { "POSIX ", "OFDLCK", "FLOCK " };
-		strbuf_printf(b, "lock:\t%d: %s ADVISORY  %s %d %02lx:%02lx:%lu %ld ", ++k, kind[f->kind], f->type == F_WRLCK ? "WRITE" : "READ ",
+		strbuf_printf(b, "%s%d: %s ADVISORY  %s %d %02lx:%02lx:%lu %ld ", prefix, ++*nr, kind[f->kind], f->type == F_WRLCK ? "WRITE" : "READ ",
 			      f->kind == LOCK_KIND_OFD ? -1 : f->pid, (unsigned long)(i->sb->dev >> 8 & 0xfff), (unsigned long)(i->sb->dev & 0xff),
 			      (unsigned long)i->ino, (long)f->start);
 		if (f->end == INT64_MAX)

@@ -580,6 +580,8 @@ int vfs_mount(const char *source, const char *target, const char *type, unsigned
 		guard(mutex)(&mount_lock);
 		if (p.dentry != p.mnt->root || !p.mnt->ns) {
 			ret = -EINVAL;
+		} else if (!(flags & MS_BIND) && data && p.mnt->sb->ops && p.mnt->sb->ops->remount && (ret = p.mnt->sb->ops->remount(p.mnt->sb, data))) {
+			; /* an option that it does not take */
 		} else {
 			unsigned keep = flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME) ?
 						0 : p.mnt->flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME);

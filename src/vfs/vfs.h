@@ -139,6 +139,7 @@ struct super_ops {
 	int (*sync)(struct super_block *sb);
 	void (*put_super)(struct super_block *sb);
 	int (*show_options)(struct super_block *sb, char *buf, size_t size);
+	int (*remount)(struct super_block *sb, const char *data); /* NULL: options are passed over; the mount lock is held */
 };
 struct super_block {
 	struct refcount ref;

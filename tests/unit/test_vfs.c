@@ -546,7 +546,7 @@ static void locks_body(void)
 	assert_true(vfs_getlk(lf, LOCK_KIND_POSIX, &owner1, F_RDLCK, 0, 99, &li));
 	assert_int_equal(li.start, 40);
 	assert_int_equal(li.end, 59);
-	assert_int_equal(vfs_flock(lf, LOCK_EX), 0); /* another world */
+	assert_int_equal(vfs_flock(lf, LOCK_EX, 1), 0); /* another world */
 	fiber_wake(fiber_create(S, 0, "locker", blocked, &owner2));
 	fiber_yield();
 	fiber_yield();

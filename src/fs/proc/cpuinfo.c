@@ -9,8 +9,36 @@
 
 static char *host_cpuinfo; /* set before the first worker starts, immutable afterwards */
 
+/* Filled before the jail closes, read-only afterwards. */
+static char host_status[8192];
+
+const char *proc_host_status(const char *name, const char *otherwise)
+{
+	size_t n = strlen(name);
+
+	/* Lines end with NULs, the last with two. */
+	for (const char *p = host_status; *p; p += strlen(p) + 1)
+		if (!strncmp(p, name, n) && p[n] == ':' && p[n + 1] == '\t')
+			return p + n + 2;
+	return otherwise;
+}
+
+static void read_status(void)
+{
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	ssize_t n = read(fd, host_status, sizeof(host_status) - 2);
+	close(fd);
+	for (ssize_t i = 0; i < n; i++)
+		if (host_status[i] == '\n')
+			host_status[i] = 0;
+}
+
 void proc_read_host(void)
 {
+	read_status();
 	size_t len = 0, cap = 0;
 	ssize_t n;
 	int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);

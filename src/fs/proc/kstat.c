@@ -31,20 +31,15 @@ void proc_cpu_totals(struct kernel *k, ktime_t *user, ktime_t *system)
 static void count_tasks(struct kernel *k, unsigned *running, unsigned *total)
 {
 	struct pid_namespace *ns = k->tasks.root;
-	int nr = 0;
 
 	*running = *total = 0;
-	while ((nr = pidns_next_tgid(ns, nr + 1)) > 0) {
-		struct task *t __free(task) = pidns_task_with_id(ns, nr), *i;
-
+	guard(mutex)(&k->tasks.lock);
+	for (int nr = 1; nr < ns->map_size; nr++) {
+		struct task *t = ns->map[nr] ? ns->map[nr]->task : NULL;
 		if (!t)
 			continue;
-		mutex_lock(&k->tasks.lock);
-		TAILQ_FOREACH(i, &t->tg->tasks, tg_link) {
-			++*total;
-			*running += task_state_char(i) == 'R';
-		}
-		mutex_unlock(&k->tasks.lock);
+		++*total;
+		*running += t == current || task_is_active(t);
 	}
 }
 
@@ -151,7 +146,12 @@ int proc_show_loadavg(struct pnode *n, struct strbuf *b)
 	unsigned running, total;
 
 	count_tasks(k, &running, &total);
-	strbuf_printf(b, "0.00 0.00 0.00 %u/%u %d\n", running, total, ns->last);
+	for (int i = 0; i < 3; i++) {
+		uint64_t load = READ_ONCE(k->load[i]) + (1 << LOAD_SHIFT) / 200; /* to the nearest hundredth */
+		strbuf_printf(b, "%llu.%02llu ", (unsigned long long)load >> LOAD_SHIFT,
+			      (unsigned long long)(load & ((1 << LOAD_SHIFT) - 1)) * 100 >> LOAD_SHIFT);
+	}
+	strbuf_printf(b, "%u/%u %d\n", running, total, ns->last);
 	return 0;
 }
 

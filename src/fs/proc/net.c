@@ -62,7 +62,21 @@ static int table_iterate(const struct pentry *t, struct dir_context *c)
 	return 0;
 }
 
-int proc_net_lookup(struct pnode *dir, const char *name, struct inode **out) { return table_lookup(net_files, dir, name, out); }
-int proc_net_iterate(struct pnode *dir, struct dir_context *c) { return table_iterate(net_files, c); }
+/* A zombie has no network any more. */
+static bool has_net(struct pnode *dir)
+{
+	struct task *t __free(task) = pnode_task(dir);
+	if (!t)
+		return false;
+	guard(mutex)(&t->lock);
+	return t->mnt_ns != NULL; /* all namespaces go at once */
+}
+
+int proc_net_lookup(struct pnode *dir, const char *name, struct inode **out)
+{
+	return has_net(dir) ? table_lookup(net_files, dir, name, out) : -ENOENT;
+}
+
+int proc_net_iterate(struct pnode *dir, struct dir_context *c) { return has_net(dir) ? table_iterate(net_files, c) : -EINVAL; }
 int proc_sysvipc_lookup(struct pnode *dir, const char *name, struct inode **out) { return table_lookup(sysvipc_files, dir, name, out); }
 int proc_sysvipc_iterate(struct pnode *dir, struct dir_context *c) { return table_iterate(sysvipc_files, c); }

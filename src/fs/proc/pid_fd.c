@@ -4,6 +4,7 @@
 #include "fs/proc/proc_internal.h"
 #include "kernel/pidfd.h"
 #include "kernel/nsfs.h"
+#include "vfs/locks.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -125,6 +126,10 @@ static int show_fdinfo(struct pnode *n, struct strbuf *b)
 		strbuf_write(b, more, strnlen(more, 8191));
 		free(more);
 	}
+	if (f->inode && atomic_load(&f->inode->locks)) {
+		int nr = 0;
+		locks_show(f->inode, (const void *const[]){ f, fdt }, "lock:\t", &nr, b);
+	}
 	file_put(f);
 	return 0;
 }
@@ -140,6 +145,18 @@ static int fdinfo_fill(struct pnode *n)
 		n->inode->gid = c->egid;
 	}
 	return 0;
+}
+
+/* As large as there are descriptors. */
+int proc_fd_dir_fill(struct pnode *n)
+{
+	struct task *t __free(task) = pnode_task(n);
+	struct fd_table *fdt __free(fdt) = t ? task_fdt_get(t) : NULL;
+
+	n->inode->size = 0;
+	for (int fd = -1; fdt && (fd = fd_next(fdt, fd + 1)) >= 0;)
+		n->inode->size++;
+	return fdinfo_fill(n);
 }
 
 static const struct pentry fd_entry = { .name = "", .mode = S_IFLNK | 0700, .get_link = fd_link, .readlink = fd_readlink, .fill = fd_fill };

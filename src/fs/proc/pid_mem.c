@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pid_mem.c: /proc/PID/{maps,smaps,smaps_rollup,cmdline,environ,auxv,mem}. */
+/* pid_mem.c: /proc/PID/{maps,smaps,smaps_rollup,cmdline,environ,auxv,mem,pagemap}. */
 #include "kernel/ptrace.h"
 #include "fs/proc/proc_internal.h"
 #include <stdio.h>
@@ -140,16 +140,23 @@ int proc_show_smaps(struct pnode *n, struct strbuf *b)
 	return r;
 }
 
-int proc_show_smaps_rollup(struct pnode *n, struct strbuf *b)
+int proc_mm_hold(struct pnode *n, void **state)
 {
-	struct mm *mm __free(mm) = NULL;
-	struct maps_arg a = { .b = b };
-	struct vma_info v = { .name = "[rollup]" };
-	int r = node_mm(n, &mm);
+	struct task *t __free(task) = pnode_task(n);
 
-	if (r || !mm)
-		return r;
-	a.mm = mm;
+	*state = t ? task_mm_get(t) : NULL;
+	return *state ? 0 : -ESRCH;
+}
+
+void proc_mm_drop(void *state) { mm_put(state); }
+
+int proc_show_smaps_rollup(struct pnode *n, void *mm, struct strbuf *b)
+{
+	struct maps_arg a = { .b = b, .mm = mm };
+	struct vma_info v = { .name = "[rollup]" };
+
+	if (!mm_alive(mm))
+		return -ESRCH;
 	mm_for_each_vma(mm, range_vma, &a);
 	v.start = a.first;
 	v.end = a.last;
@@ -206,25 +213,15 @@ int proc_show_cmdline(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
-int proc_show_environ(struct pnode *n, struct strbuf *b)
+int proc_show_environ(struct pnode *n, void *mm, struct strbuf *b)
 {
-	struct mm *mm __free(mm) = NULL;
-	int r = node_mm(n, &mm);
-
-	if (r || !mm)
-		return r;
-	return copy_range(mm, b, mm_layout(mm)->env_start, mm_layout(mm)->env_end, 4u << 20);
+	return mm_alive(mm) ? copy_range(mm, b, mm_layout(mm)->env_start, mm_layout(mm)->env_end, 4u << 20) : 0;
 }
 
-int proc_show_auxv(struct pnode *n, struct strbuf *b)
+int proc_show_auxv(struct pnode *n, void *mm, struct strbuf *b)
 {
-	struct mm *mm __free(mm) = NULL;
-	struct mm_layout *l;
-	int r = node_mm(n, &mm);
+	struct mm_layout *l = mm_layout(mm);
 
-	if (r || !mm)
-		return r;
-	l = mm_layout(mm);
 	for (unsigned i = 0; i + 1 < ARRAY_SIZE(l->auxv); i += 2) {
 		strbuf_write(b, &l->auxv[i], 16);
 		if (!l->auxv[i])
@@ -315,6 +312,8 @@ int proc_open_mem(struct pnode *n, struct file *f)
 	if (proc_may_access(t) || !ptrace_yama_allows(current, t))
 		return -EACCES;
 	f->private = task_mm_get(t);
+	if (!f->private)
+		return -ESRCH;
 	f->ops = &mem_ops;
 	return 0;
 }
@@ -328,6 +327,8 @@ static ssize_t pagemap_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	struct mm *mm = f->private;
 	ssize_t done = 0;
 
+	if (!mm_alive(mm))
+		return 0;
 	if (*pos % 8 || to->count % 8)
 		return -EINVAL;
 	uint64_t pages = mm ? PL_TASK_SIZE / GUEST_PAGE_SIZE : 0;

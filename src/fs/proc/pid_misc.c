@@ -94,7 +94,9 @@ int proc_show_coredump_filter(struct pnode *n, struct strbuf *b)
 
 	if (!t)
 		return -ESRCH;
-	strbuf_printf(b, "%08x\n", t->tg->coredump_filter);
+	struct mm *mm __free(mm) = task_mm_get(t);
+	if (mm)
+		strbuf_printf(b, "%08x\n", t->tg->coredump_filter);
 	return 0;
 }
 

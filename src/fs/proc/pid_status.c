@@ -125,6 +125,11 @@ static int show_stat(struct pnode *n, struct strbuf *b, bool whole)
 		mutex_lock(&k->tasks.lock);
 		cu = tg->children;
 		mutex_unlock(&k->tasks.lock);
+		uint64_t minor, major;
+		if (mm && pl_space_faults(mm_space(mm), &minor, &major)) {
+			u.minflt += minor;
+			u.majflt += major;
+		}
 	} else
 		task_usage(t, &u);
 	mutex_lock(&t->lock);
@@ -291,15 +296,15 @@ int proc_show_status(struct pnode *n, struct strbuf *b)
 
 		mm_stat(mm, &m);
 		exe = PAGE_UP(l->end_code) - PAGE_DOWN(l->start_code);
-		show_kb(b, "VmPeak", m.total_vm);
+		show_kb(b, "VmPeak", MAX(m.peak_vm, m.total_vm));
 		show_kb(b, "VmSize", m.total_vm);
 		show_kb(b, "VmLck", m.locked_vm);
 		show_kb(b, "VmPin", 0);
 		show_kb(b, "VmHWM", MAX(m.hiwater_rss, m.rss));
 		show_kb(b, "VmRSS", m.rss);
 		show_kb(b, "RssAnon", m.anon_rss);
-		show_kb(b, "RssFile", m.file_rss);
-		show_kb(b, "RssShmem", 0);
+		show_kb(b, "RssFile", m.file_rss - MIN(m.file_rss, m.shmem_rss));
+		show_kb(b, "RssShmem", m.shmem_rss);
 		show_kb(b, "VmData", m.data_vm);
 		show_kb(b, "VmStk", m.stack_vm);
 		show_kb(b, "VmExe", exe);
@@ -318,12 +323,14 @@ int proc_show_status(struct pnode *n, struct strbuf *b)
 		      (unsigned long long)c->bounding, (unsigned long long)c->ambient);
 	strbuf_printf(b, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", t->no_new_privs, t->seccomp_mode,
 		      seccomp_filters(t));
-	strbuf_printf(b, "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\n");
+	strbuf_printf(b, "Speculation_Store_Bypass:\t%s\nSpeculationIndirectBranch:\t%s\n", proc_host_status("Speculation_Store_Bypass", "unknown"),
+		      proc_host_status("SpeculationIndirectBranch", "unknown"));
 	show_cpus(t, b);
 	strbuf_printf(b, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
 	strbuf_printf(b, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n", (unsigned long long)t->nvcsw,
 		      (unsigned long long)t->nivcsw);
-	strbuf_printf(b, "x86_Thread_features:\t\nx86_Thread_features_locked:\t\n");
+	if (*proc_host_status("x86_Thread_features", "") == 0 && proc_host_status("x86_Thread_features", NULL))
+		strbuf_printf(b, "x86_Thread_features:\t\nx86_Thread_features_locked:\t\n");
 	return 0;
 }
 

@@ -11,7 +11,15 @@
 #define USER_HZ 100
 #define NS_PER_TICK (NSEC_PER_SEC / USER_HZ)
 
-static inline struct pid_namespace *pnode_ns(struct pnode *n) { return n->inode->sb->private; }
+enum { HIDEPID_OFF, HIDEPID_NO_ACCESS, HIDEPID_INVISIBLE, HIDEPID_NOT_PTRACEABLE = 4 };
+struct proc_super {
+	struct pid_namespace *ns; /* counted; immutable */
+	bool subset_pid;	  /* immutable */
+	_Atomic uint32_t hidepid; /* proc(5) */
+	_Atomic kgid_t gid;	  /* who sees all the same */
+};
+static inline struct proc_super *proc_super(struct super_block *sb) { return sb->private; }
+static inline struct pid_namespace *pnode_ns(struct pnode *n) { return proc_super(n->inode->sb)->ns; }
 
 /* The task that an entry of /proc/PID is about: counted, NULL when it is gone. */
 struct task *pnode_task(struct pnode *n);
@@ -37,16 +45,30 @@ int proc_show_limits(struct pnode *n, struct strbuf *b);
 /* pid_mem.c */
 int proc_show_maps(struct pnode *n, struct strbuf *b);
 int proc_show_smaps(struct pnode *n, struct strbuf *b);
-int proc_show_smaps_rollup(struct pnode *n, struct strbuf *b);
+int proc_show_smaps_rollup(struct pnode *n, void *mm, struct strbuf *b);
 int proc_show_cmdline(struct pnode *n, struct strbuf *b);
-int proc_show_environ(struct pnode *n, struct strbuf *b);
-int proc_show_auxv(struct pnode *n, struct strbuf *b);
+int proc_show_environ(struct pnode *n, void *mm, struct strbuf *b);
+int proc_show_auxv(struct pnode *n, void *mm, struct strbuf *b);
+int proc_mm_hold(struct pnode *n, void **state); /* the address space at open; -ESRCH: it has none any more */
+void proc_mm_drop(void *state);
+int proc_show_numa_maps(struct pnode *n, struct strbuf *b);
+ssize_t proc_write_clear_refs(struct pnode *n, char *s, size_t len);
+int proc_map_files_lookup(struct pnode *dir, const char *name, struct inode **out);
+int proc_map_files_iterate(struct pnode *dir, struct dir_context *c);
+int proc_show_ksm(struct pnode *n, struct strbuf *b);
+/* pid_sched.c */
+int proc_show_sched(struct pnode *n, struct strbuf *b);
+ssize_t proc_write_sched(struct pnode *n, char *s, size_t len);
+int proc_show_schedstat(struct pnode *n, struct strbuf *b);
+int proc_show_stack(struct pnode *n, struct strbuf *b);
+int proc_show_wchan(struct pnode *n, struct strbuf *b);
 int proc_open_mem(struct pnode *n, struct file *f);
 int proc_open_pagemap(struct pnode *n, struct file *f);
 /* pid_fd.c */
 int proc_fd_lookup(struct pnode *dir, const char *name, struct inode **out);
 int proc_fdinfo_lookup(struct pnode *dir, const char *name, struct inode **out);
 int proc_fd_iterate(struct pnode *dir, struct dir_context *c);
+int proc_fd_dir_fill(struct pnode *n);
 int proc_fd_may(struct pnode *n, int mask);
 int proc_exe_link(struct pnode *n, struct path *out);
 int proc_cwd_link(struct pnode *n, struct path *out);
@@ -62,7 +84,16 @@ int proc_show_version(struct pnode *n, struct strbuf *b);
 int proc_show_filesystems(struct pnode *n, struct strbuf *b);
 int proc_show_interrupts(struct pnode *n, struct strbuf *b);
 int proc_show_vmstat(struct pnode *n, struct strbuf *b);
+const char *proc_host_status(const char *name, const char *otherwise); /* a line of the host's /proc/PID/status, as it was at start */
 int proc_show_cpuinfo(struct pnode *n, struct strbuf *b);
+/* machine.c */
+int proc_show_config(struct pnode *n, struct strbuf *b);
+int proc_config_fill(struct pnode *n);
+int proc_show_locks(struct pnode *n, struct strbuf *b);
+int proc_show_softirqs(struct pnode *n, struct strbuf *b);
+int proc_show_buddyinfo(struct pnode *n, struct strbuf *b);
+int proc_show_zoneinfo(struct pnode *n, struct strbuf *b);
+extern const struct pentry proc_tty_table[];
 extern const struct pentry proc_net_entry, proc_sysvipc_entry;
 int proc_net_lookup(struct pnode *dir, const char *name, struct inode **out);
 int proc_net_iterate(struct pnode *dir, struct dir_context *c);

@@ -69,6 +69,15 @@ static void pseudo_evict(struct inode *i)
 	free(p);
 }
 
+/* The process that it is about was reaped. */
+static bool gone(struct pnode *p)
+{
+	if (!p->pid)
+		return false;
+	guard(mutex)(&pnode_kernel(p)->tasks.lock);
+	return !p->pid->task;
+}
+
 static int pseudo_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
 {
 	struct pnode *d = pnode_of(dir);
@@ -79,6 +88,8 @@ static int pseudo_lookup(struct inode *dir, const char *name, size_t len, struct
 		return -ENAMETOOLONG;
 	memcpy(nm, name, len);
 	nm[len] = 0;
+	if (gone(d))
+		return -ENOENT;
 	e = table_find(d->e->dir, nm);
 	if (e) {
 		*out = pseudo_inode(dir->sb, d, e, nm, d->pid, d->n);
@@ -138,7 +149,7 @@ struct ptext {
 	struct sleeplock lock; /* RANK_SEQ_FILE */
 	struct strbuf b;
 	bool shown;
-	void *state; /* poll_open's */
+	void *state; /* hold's */
 };
 
 static ssize_t text_read(struct file *f, struct iov_iter *to, int64_t *pos)
@@ -153,10 +164,12 @@ static ssize_t text_read(struct file *f, struct iov_iter *to, int64_t *pos)
 	guard(sleeplock)(&t->lock);
 	if (!t->shown || *pos == 0) {
 		t->b.len = 0;
+		if (p->e->text && gone(p))
+			return -ESRCH;
 		if (p->e->text)
 			strbuf_write(&t->b, p->e->text, strlen(p->e->text));
-		else if (p->e->show) {
-			r = p->e->show(p, &t->b);
+		else if (p->e->show || p->e->show_held) {
+			r = p->e->show_held ? p->e->show_held(p, t->state, &t->b) : p->e->show(p, &t->b);
 			if (r < 0)
 				return r;
 		} else
@@ -200,7 +213,7 @@ static void text_release(struct file *f)
 	struct ptext *t = f->private;
 
 	if (t->state)
-		file_pnode(f)->e->poll_close(t->state);
+		file_pnode(f)->e->drop(t->state);
 	strbuf_free(&t->b);
 	free(t);
 }
@@ -223,6 +236,8 @@ static int dir_iterate(struct file *f, struct dir_context *c)
 	struct inode *i = f->inode;
 	int64_t at = 2;
 
+	if (gone(d))
+		return -ENOENT;
 	if (c->pos == 0) {
 		if (!c->emit(c, ".", 1, i->ino, DT_DIR, 1))
 			return 0;
@@ -251,6 +266,7 @@ static int pseudo_open(struct inode *i, struct file *f)
 {
 	struct pnode *p = pnode_of(i);
 	struct ptext *t;
+	int r;
 
 	if (S_ISDIR(i->mode)) {
 		f->ops = &dir_ops;
@@ -260,14 +276,26 @@ static int pseudo_open(struct inode *i, struct file *f)
 		return p->e->open(p, f);
 	t = new(struct ptext);
 	sleeplock_init(&t->lock, RANK_SEQ_FILE);
+	r = p->e->hold ? p->e->hold(p, &t->state) : 0;
+	if (r) {
+		free(t);
+		return r;
+	}
 	f->private = t;
-	f->ops = p->e->poll_open ? &poll_text_ops : &text_ops;
-	if (p->e->poll_open)
-		t->state = p->e->poll_open(p);
+	f->ops = p->e->poll ? &poll_text_ops : &text_ops;
 	return 0;
 }
 
+static int pseudo_getattr(struct inode *i, struct kstat *st)
+{
+	int r = generic_getattr(i, st);
+
+	st->blocks = 0;
+	return r;
+}
+
 static const struct inode_ops pseudo_iops = {
+	.getattr = pseudo_getattr,
 	.lookup = pseudo_lookup,
 	.permission = pseudo_permission,
 	.readlink = pseudo_readlink,
@@ -277,6 +305,7 @@ static const struct inode_ops pseudo_iops = {
 };
 /* Magic links: vfs asks get_link of every link whose inode has the operation. */
 static const struct inode_ops magic_iops = {
+	.getattr = pseudo_getattr,
 	.readlink = pseudo_readlink,
 	.get_link = pseudo_get_link,
 	.setattr = pseudo_setattr,

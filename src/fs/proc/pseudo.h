@@ -21,10 +21,11 @@ struct pentry {
 	int (*iterate)(struct pnode *dir, struct dir_context *c);
 	int (*may)(struct pnode *n, int mask); /* further check at open and, for directories and links, at use */
 	int (*open)(struct pnode *n, struct file *f); /* instead of the text file */
-	/* A text file that can be polled: state of one open file (NULL: EPOLLERR), its events, its end */
-	void *(*poll_open)(struct pnode *n);
+	/* A text file that is about what there was when it was opened: state of one open file, its text instead of show, its events, its end */
+	int (*hold)(struct pnode *n, void **state);
+	int (*show_held)(struct pnode *n, void *state, struct strbuf *b);
 	unsigned (*poll)(void *state, struct file *f, struct poll_table *pt);
-	void (*poll_close)(void *state);
+	void (*drop)(void *state);
 	int (*fill)(struct pnode *n);		      /* after creation: attributes of the inode */
 	uint64_t arg;
 };

@@ -93,6 +93,30 @@ static int pid_fill(struct pnode *n)
 	return 0;
 }
 
+/* May the running task see, or enter, the folder of t, as hidepid says? level: from which on that is asked. */
+static bool hidepid_allows(struct super_block *sb, struct task *t, uint32_t level)
+{
+	struct proc_super *s = proc_super(sb);
+	uint32_t hide = s->hidepid;
+
+	if (likely(hide < level))
+		return true;
+	if (hide != HIDEPID_NOT_PTRACEABLE && cred_in_group(current->cred, s->gid))
+		return true;
+	return proc_may_access(t) == 0;
+}
+
+static int pid_dir_may(struct pnode *n, int mask)
+{
+	if (likely(proc_super(n->inode->sb)->hidepid == HIDEPID_OFF))
+		return 0;
+	struct task *t __free(task) = pnode_task(n);
+
+	if (!t)
+		return -ESRCH;
+	return hidepid_allows(n->inode->sb, t, HIDEPID_NO_ACCESS) ? 0 : proc_super(n->inode->sb)->hidepid == HIDEPID_INVISIBLE ? -ENOENT : -EPERM;
+}
+
 static int access_may(struct pnode *n, int mask)
 {
 	struct task *t __free(task) = pnode_task(n);
@@ -132,24 +156,30 @@ static ssize_t write_comm(struct pnode *n, char *s, size_t len)
 	return len;
 }
 
-struct mounts_state { struct mount_namespace *ns; unsigned event; };
+/* ---- mounts: of the namespace, and below the root, that the process had at open ---- */
 
-static void *mounts_poll_open(struct pnode *n)
+struct mounts_state { struct mount_namespace *ns; struct path root; unsigned event; };
+
+static int mounts_hold(struct pnode *n, void **state)
 {
 	struct task *t __free(task) = pnode_task(n);
-	struct mounts_state *s = NULL;
+	struct mounts_state *s;
 	struct wait_queue *wq;
 
 	if (!t)
-		return NULL;
+		return -ESRCH;
 	guard(mutex)(&t->lock);
-	if (t->mnt_ns) {
-		s = new(struct mounts_state);
-		s->ns = t->mnt_ns;
-		mount_ns_get(s->ns);
-		s->event = mount_ns_event(s->ns, &wq);
-	}
-	return s;
+	if (!t->mnt_ns || !t->fs)
+		return -EINVAL;
+	*state = s = new(struct mounts_state);
+	s->ns = t->mnt_ns;
+	mount_ns_get(s->ns);
+	mutex_lock(&t->fs->lock);
+	s->root = t->fs->root;
+	path_get(&s->root);
+	mutex_unlock(&t->fs->lock);
+	s->event = mount_ns_event(s->ns, &wq);
+	return 0;
 }
 
 static unsigned mounts_poll(void *state, struct file *f, struct poll_table *pt)
@@ -167,47 +197,42 @@ static unsigned mounts_poll(void *state, struct file *f, struct poll_table *pt)
 	return EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLPRI;
 }
 
-static void mounts_poll_close(void *state)
+static void mounts_drop(void *state)
 {
 	struct mounts_state *s = state;
 
+	path_put(&s->root);
 	mount_ns_put(s->ns);
 	free(s);
 }
-#define MOUNTS_POLL .poll_open = mounts_poll_open, .poll = mounts_poll, .poll_close = mounts_poll_close
 
-static int show_mounts_kind(struct pnode *n, struct strbuf *b, int kind)
+static int mounts_show(struct pnode *n, void *state, struct strbuf *b)
 {
-	struct task *t __free(task) = pnode_task(n);
-	struct mount_namespace *ns = NULL;
-	struct path root = { 0 };
+	struct mounts_state *s = state;
 
-	if (!t)
-		return -ESRCH;
-	mutex_lock(&t->lock);
-	if (t->mnt_ns && t->fs) {
-		ns = t->mnt_ns;
-		mount_ns_get(ns);
-		mutex_lock(&t->fs->lock);
-		root = t->fs->root;
-		path_get(&root);
-		mutex_unlock(&t->fs->lock);
-	}
-	mutex_unlock(&t->lock);
-	if (!ns)
-		return -EINVAL;
-	mount_ns_show(ns, &root, b, kind);
-	path_put(&root);
-	mount_ns_put(ns);
+	mount_ns_show(s->ns, &s->root, b, (int)n->e->arg);
 	return 0;
 }
-static int show_mounts(struct pnode *n, struct strbuf *b) { return show_mounts_kind(n, b, 0); }
-static int show_mountinfo(struct pnode *n, struct strbuf *b) { return show_mounts_kind(n, b, 1); }
-static int show_mountstats(struct pnode *n, struct strbuf *b) { return show_mounts_kind(n, b, 2); }
+#define MOUNTS(nm, m, kind) \
+	P_FILE(nm, m, NULL, F, .hold = mounts_hold, .show_held = mounts_show, .poll = mounts_poll, .drop = mounts_drop, .arg = kind)
 
 static int show_io(struct pnode *n, struct strbuf *b)
 {
-	strbuf_printf(b, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+	struct task *t __free(task) = pnode_task(n);
+	struct task_usage u;
+
+	if (!t)
+		return -ESRCH;
+	if (n->e->arg) {
+		task_usage(t, &u);
+	} else { /* with the children that were waited for */
+		group_usage(t->tg, &u);
+		guard(mutex)(&t->kernel->tasks.lock);
+		usage_add(&u, &t->tg->children);
+	}
+	/* What storage does the host knows. */
+	strbuf_printf(b, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
+		      (unsigned long long)u.io.rchar, (unsigned long long)u.io.wchar, (unsigned long long)u.io.syscr, (unsigned long long)u.io.syscw);
 	return 0;
 }
 
@@ -275,20 +300,29 @@ static int show_syscall(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
-static int show_id_map(struct pnode *n, struct strbuf *b)
+/* ---- user namespaces: the one that the process had at open ---- */
+
+static int user_ns_hold(struct pnode *n, void **state)
 {
 	struct task *t __free(task) = pnode_task(n);
-	struct cred *c __free(cred) = NULL;
-	struct user_namespace *ns;
-	struct user_namespace *lower = current->cred->user_ns;
+	struct cred *c __free(cred) = t ? task_cred_get(t) : NULL;
+
+	if (!t)
+		return -ESRCH;
+	user_ns_get(c->user_ns);
+	*state = c->user_ns;
+	return 0;
+}
+
+static void user_ns_drop(void *state) { user_ns_put(state); }
+
+static int show_id_map(struct pnode *n, void *state, struct strbuf *b)
+{
+	struct user_namespace *ns = state, *lower = current->cred->user_ns;
 	__free(mem) void *mem = NULL;
 	struct id_map_extent *e;
 	unsigned cnt;
 
-	if (!t)
-		return -ESRCH;
-	c = task_cred_get(t);
-	ns = c->user_ns;
 	if (lower == ns && ns->parent)
 		lower = ns->parent;
 	e = mem = xcalloc(ARRAY_SIZE(ns->uid_map), sizeof(*e));
@@ -301,6 +335,16 @@ static int show_id_map(struct pnode *n, struct strbuf *b)
 			      n->e->arg ? from_kgid(lower, e[i].lower_first) : from_kuid(lower, e[i].lower_first), e[i].count);
 	return 0;
 }
+
+/* Nothing here has a project id: the first namespace maps all, the others none, and none can be set. */
+static int show_projid_map(struct pnode *n, void *state, struct strbuf *b)
+{
+	if (!((struct user_namespace *)state)->parent)
+		strbuf_printf(b, "%10u %10u %10u\n", 0, 0, UINT32_MAX);
+	return 0;
+}
+
+static ssize_t write_projid_map(struct pnode *n, char *s, size_t len) { return -EPERM; }
 
 static ssize_t write_id_map(struct pnode *n, char *s, size_t len)
 {
@@ -330,24 +374,20 @@ static ssize_t write_setgroups(struct pnode *n, char *s, size_t len)
 	return r ? r : (ssize_t)len;
 }
 
-static int show_setgroups(struct pnode *n, struct strbuf *b)
+static int show_setgroups(struct pnode *n, void *state, struct strbuf *b)
 {
-	struct task *t __free(task) = pnode_task(n);
-	struct cred *c __free(cred) = NULL;
-
-	if (!t)
-		return -ESRCH;
-	c = task_cred_get(t);
-	strbuf_printf(b, c->user_ns->setgroups_denied ? "deny\n" : "allow\n");
+	strbuf_printf(b, ((struct user_namespace *)state)->setgroups_denied ? "deny\n" : "allow\n");
 	return 0;
 }
+#define USER_NS(nm, show, w, ...) \
+	P_FILE(nm, 0644, NULL, F, .hold = user_ns_hold, .drop = user_ns_drop, .show_held = show, .write = w, ##__VA_ARGS__)
 
 static int show_children(struct pnode *n, struct strbuf *b)
 {
 	struct task *t __free(task) = pnode_task(n), *c;
 
 	if (!t)
-		return -ESRCH;
+		return 0;
 	mutex_lock(&t->kernel->tasks.lock);
 	TAILQ_FOREACH(c, &t->children, sibling)
 		if (c->tg && c->tg->leader == c && c->pid)
@@ -371,7 +411,18 @@ static ssize_t write_timens(struct pnode *n, char *s, size_t len)
 	return r ? r : (ssize_t)len;
 }
 
-static int show_einval(struct pnode *n, struct strbuf *b) { return -EINVAL; } /* no security module */
+/* There is no security module. */
+static int show_einval(struct pnode *n, struct strbuf *b)
+{
+	struct task *t __free(task) = pnode_task(n);
+	return t ? -EINVAL : -ESRCH;
+}
+
+static ssize_t write_einval(struct pnode *n, char *s, size_t len)
+{
+	struct task *t __free(task) = pnode_task(n);
+	return !t ? -ESRCH : t != current ? -EACCES : -EINVAL;
+}
 
 /* ---- tasks of a process ---- */
 
@@ -434,15 +485,16 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 
 #define F .fill = pid_fill
 #define ACC .may = access_may
+#define P_MM(nm, m, s) P_FILE(nm, m, NULL, F, ACC, .hold = proc_mm_hold, .show_held = s, .drop = proc_mm_drop)
 
 #define COMMON_ENTRIES \
-	P_DIR("fd", 0500, F, .lookup = proc_fd_lookup, .iterate = proc_fd_iterate, .may = proc_fd_may), \
+	P_DIR("fd", 0500, .fill = proc_fd_dir_fill, .lookup = proc_fd_lookup, .iterate = proc_fd_iterate, .may = proc_fd_may), \
 	P_DIR("fdinfo", 0555, F, .lookup = proc_fdinfo_lookup, .iterate = proc_fd_iterate, .may = proc_fd_may), \
 	P_DIR("ns", 0511, F, .dir = proc_ns_table), \
 	P_DIR("net", 0555, F, .lookup = proc_net_lookup, .iterate = proc_net_iterate), \
 	P_DIR("attr", 0555, F, .dir = attr_table), \
-	P_FILE("environ", 0400, proc_show_environ, F, ACC), \
-	P_FILE("auxv", 0400, proc_show_auxv, F, ACC), \
+	P_MM("environ", 0400, proc_show_environ), \
+	P_MM("auxv", 0400, proc_show_auxv), \
 	P_FILE("status", 0444, proc_show_status, F), \
 	P_FILE("personality", 0400, show_personality, F, ACC), \
 	P_FILE("limits", 0444, proc_show_limits, F), \
@@ -456,11 +508,11 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 	{ .name = "cwd", .mode = S_IFLNK | 0777, F, .get_link = proc_cwd_link, .readlink = proc_path_readlink }, \
 	{ .name = "root", .mode = S_IFLNK | 0777, F, .get_link = proc_root_link, .readlink = proc_path_readlink }, \
 	{ .name = "exe", .mode = S_IFLNK | 0777, F, .get_link = proc_exe_link, .readlink = proc_path_readlink }, \
-	P_FILE("mounts", 0444, show_mounts, F, MOUNTS_POLL), \
-	P_FILE("mountinfo", 0444, show_mountinfo, F, MOUNTS_POLL), \
+	MOUNTS("mounts", 0444, 0), \
+	MOUNTS("mountinfo", 0444, 1), \
 	P_FILE("smaps", 0444, proc_show_smaps, F, ACC), \
-	P_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, F, ACC), \
-	{ .name = "wchan", .mode = S_IFREG | 0444, F, .text = "0" }, \
+	P_MM("smaps_rollup", 0444, proc_show_smaps_rollup), \
+	P_FILE("wchan", 0444, proc_show_wchan, F), \
 	{ .name = "cgroup", .mode = S_IFREG | 0444, F, .text = "0::/\n" }, \
 	P_FILE("oom_score", 0444, proc_show_oom_score, F), \
 	P_TEXT("cpuset", 0444, "/\n"), \
@@ -468,19 +520,27 @@ static int task_iterate(struct pnode *dir, struct dir_context *c)
 	P_FILE("oom_score_adj", 0644, show_oom_adj, F, .write = write_oom_adj, .arg = 1), \
 	P_FILE("loginuid", 0644, proc_show_loginuid, F, .write = proc_write_loginuid), \
 	P_FILE("sessionid", 0444, proc_show_loginuid, F, .arg = 1), \
-	P_FILE("io", 0400, show_io, F, ACC), \
-	P_FILE("uid_map", 0644, show_id_map, F, .write = write_id_map), \
-	P_FILE("gid_map", 0644, show_id_map, F, .arg = 1, .write = write_id_map), \
-	{ .name = "projid_map", .mode = S_IFREG | 0444, F, .text = "" }, \
-	P_FILE("setgroups", 0644, show_setgroups, F, .write = write_setgroups)
+	USER_NS("uid_map", show_id_map, write_id_map), \
+	USER_NS("gid_map", show_id_map, write_id_map, .arg = 1), \
+	USER_NS("projid_map", show_projid_map, write_projid_map), \
+	USER_NS("setgroups", show_setgroups, write_setgroups), \
+	P_DIR("map_files", 0500, F, .lookup = proc_map_files_lookup, .iterate = proc_map_files_iterate, .may = access_may), \
+	P_FILE("numa_maps", 0444, proc_show_numa_maps, F, ACC), \
+	P_FILE("clear_refs", 0200, NULL, F, .write = proc_write_clear_refs), \
+	P_FILE("sched", 0644, proc_show_sched, F, .write = proc_write_sched), \
+	P_FILE("schedstat", 0444, proc_show_schedstat, F), \
+	P_FILE("stack", 0400, proc_show_stack, F, ACC), \
+	P_FILE("ksm_merging_pages", 0400, proc_show_ksm, F, ACC), \
+	P_FILE("ksm_stat", 0400, proc_show_ksm, F, ACC, .arg = 1), \
+	P_TEXT("arch_status", 0444, "AVX512_elapsed_ms:\t-1\n")
 
 static const struct pentry attr_table[] = {
-	P_FILE("current", 0444, show_einval, F),
+	P_FILE("current", 0666, show_einval, F, .write = write_einval),
 	P_FILE("prev", 0444, show_einval, F),
-	P_FILE("exec", 0444, show_einval, F),
-	P_FILE("fscreate", 0444, show_einval, F),
-	P_FILE("keycreate", 0444, show_einval, F),
-	P_FILE("sockcreate", 0444, show_einval, F),
+	P_FILE("exec", 0666, show_einval, F, .write = write_einval),
+	P_FILE("fscreate", 0666, show_einval, F, .write = write_einval),
+	P_FILE("keycreate", 0666, show_einval, F, .write = write_einval),
+	P_FILE("sockcreate", 0666, show_einval, F, .write = write_einval),
 	{ 0 },
 };
 
@@ -488,7 +548,8 @@ const struct pentry proc_tgid_table[] = {
 	P_DIR("task", 0555, F, .lookup = task_lookup, .iterate = task_iterate),
 	COMMON_ENTRIES,
 	P_FILE("stat", 0444, proc_show_stat, F),
-	P_FILE("mountstats", 0400, show_mountstats, F),
+	P_FILE("io", 0400, show_io, F, ACC),
+	MOUNTS("mountstats", 0400, 2),
 	P_FILE("coredump_filter", 0644, proc_show_coredump_filter, F, .write = proc_write_coredump_filter),
 	P_FILE("autogroup", 0644, proc_show_autogroup, F, .write = proc_write_autogroup),
 	P_FILE("timers", 0444, proc_show_timers, F),
@@ -499,10 +560,11 @@ const struct pentry proc_tgid_table[] = {
 const struct pentry proc_tid_table[] = {
 	COMMON_ENTRIES,
 	P_FILE("stat", 0444, proc_show_tid_stat, F),
+	P_FILE("io", 0400, show_io, F, ACC, .arg = 1),
 	P_FILE("children", 0444, show_children, F),
 	{ 0 },
 };
-const struct pentry proc_tgid_entry = { .name = "", .mode = S_IFDIR | 0555, .dir = proc_tgid_table, F };
+const struct pentry proc_tgid_entry = { .name = "", .mode = S_IFDIR | 0555, .dir = proc_tgid_table, F, .may = pid_dir_may };
 const struct pentry proc_tid_entry = { .name = "", .mode = S_IFDIR | 0555, .dir = proc_tid_table, F };
 
 /* ---- the root ---- */
@@ -534,8 +596,11 @@ static int root_lookup(struct pnode *dir, const char *name, struct inode **out)
 	if (!parse_nr(name, INT32_MAX, &nr) || !(p = pidns_find(k, pnode_ns(dir), nr)))
 		return -ENOENT;
 	mutex_lock(&k->tasks.lock);
-	ok = p->task; /* threads too, though readdir does not show them, as on Linux */
+	struct task *t __free(task) = p->task; /* threads too, though readdir does not show them, as on Linux */
+	if (t)
+		task_get(t);
 	mutex_unlock(&k->tasks.lock);
+	ok = t && hidepid_allows(dir->inode->sb, t, HIDEPID_INVISIBLE);
 	if (ok)
 		*out = pseudo_inode(dir->inode->sb, dir, &proc_tgid_entry, name, p, 0);
 	pid_put(p);
@@ -550,6 +615,13 @@ static int root_iterate(struct pnode *dir, struct dir_context *c)
 	while ((tgid = pidns_next_tgid(pnode_ns(dir), c->pos - PSEUDO_DYN)) > 0) {
 		int n = snprintf(name, sizeof(name), "%d", tgid);
 
+		if (proc_super(dir->inode->sb)->hidepid >= HIDEPID_INVISIBLE) {
+			struct task *t __free(task) = pidns_task_with_id(pnode_ns(dir), tgid);
+			if (!t || !hidepid_allows(dir->inode->sb, t, HIDEPID_INVISIBLE)) {
+				c->pos = PSEUDO_DYN + tgid + 1;
+				continue;
+			}
+		}
 		if (!c->emit(c, name, n, tgid + 0x10000ULL, DT_DIR, PSEUDO_DYN + tgid + 1))
 			return 0;
 		c->pos = PSEUDO_DYN + tgid + 1;
@@ -563,64 +635,125 @@ static int show_cmdline(struct pnode *n, struct strbuf *b)
 	return 0;
 }
 
-static const struct pentry tty_ldisc_table[] = { { 0 } };
-static const struct pentry tty_table[] = {
-	P_DIR("driver", 0555, .dir = tty_ldisc_table),
-	P_TEXT("drivers", 0444,
-	       "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
-	       "/dev/console         /dev/console    5       1 system:console\n"
-	       "/dev/ptmx            /dev/ptmx       5       2 system\n"
-	       "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
-	       "pty_master           /dev/ptm      128 0-1048575 pty:master\n"),
-	P_DIR("ldisc", 0555, .dir = tty_ldisc_table),
-	P_TEXT("ldiscs", 0444, "n_tty       0\n"),
-	{ 0 },
-};
+#define P_SELF { .name = "self", .mode = S_IFLNK | 0777, .readlink = self_readlink }, \
+	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = self_readlink, .arg = 1 }
 
 const struct pentry proc_root_table[] = {
-	{ .name = "self", .mode = S_IFLNK | 0777, .readlink = self_readlink },
-	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = self_readlink, .arg = 1 },
-	P_TEXT("buddyinfo", 0400, ""),
+	P_SELF,
+	P_FILE("buddyinfo", 0444, proc_show_buddyinfo),
 	P_TEXT("cgroups", 0444, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
 	P_FILE("cmdline", 0444, show_cmdline),
+	P_FILE("config.gz", 0444, proc_show_config, .fill = proc_config_fill),
 	P_TEXT("consoles", 0444, ""),
 	P_FILE("cpuinfo", 0444, proc_show_cpuinfo),
-	P_TEXT("devices", 0444, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"),
+	P_TEXT("devices", 0444, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n128 ptm\n136 pts\n\nBlock devices:\n"),
 	P_TEXT("diskstats", 0444, ""),
+	P_TEXT("execdomains", 0444, "0-0\tLinux           \t[kernel]\n"),
 	P_FILE("filesystems", 0444, proc_show_filesystems),
 	P_DIR("fs", 0555, .dir = NULL),
 	P_FILE("interrupts", 0444, proc_show_interrupts),
 	P_FILE("loadavg", 0444, proc_show_loadavg),
-	P_TEXT("locks", 0444, ""),
+	P_TEXT("kallsyms", 0444, ""),
+	P_FILE("locks", 0444, proc_show_locks),
 	P_FILE("meminfo", 0444, proc_show_meminfo),
+	P_TEXT("misc", 0444, ""),
 	P_TEXT("modules", 0444, ""),
 	P_LINK("mounts", "self/mounts"),
 	P_LINK("net", "self/net"),
 	P_TEXT("partitions", 0444, "major minor  #blocks  name\n\n"),
+	P_FILE("softirqs", 0444, proc_show_softirqs),
 	P_FILE("stat", 0444, proc_show_kstat),
 	P_TEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
 	P_DIR("sys", 0555, .dir = proc_sys_table),
 	P_DIR("sysvipc", 0555, .lookup = proc_sysvipc_lookup, .iterate = proc_sysvipc_iterate),
-	P_DIR("tty", 0555, .dir = tty_table),
+	P_DIR("tty", 0555, .dir = proc_tty_table),
 	P_FILE("uptime", 0444, proc_show_uptime),
 	P_FILE("version", 0444, proc_show_version),
 	P_FILE("vmstat", 0444, proc_show_vmstat),
+	P_FILE("zoneinfo", 0444, proc_show_zoneinfo),
 	{ 0 },
 };
 
-static void proc_put_super(struct super_block *sb) { pidns_put(sb->private); }
+/* ---- mounting ---- */
 
-static const struct super_ops proc_super_ops = { .statfs = pseudo_statfs, .put_super = proc_put_super };
+static int parse_options(struct proc_super *s, const char *data, bool mounting)
+{
+	static const struct { const char *name; uint32_t v; } hide[] = {
+		{ "0", 0 }, { "1", 1 }, { "2", 2 }, { "4", 4 }, { "off", 0 }, { "noaccess", 1 }, { "invisible", 2 }, { "ptraceable", 4 },
+	};
+	__free(mem) void *copy = xstrdup(data ? data : "");
+	char *save = NULL;
+
+	for (char *o = strtok_r(copy, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
+		uint64_t v;
+		if (!strncmp(o, "hidepid=", 8)) {
+			unsigned i = 0;
+			while (i < ARRAY_SIZE(hide) && strcmp(o + 8, hide[i].name))
+				i++;
+			if (i == ARRAY_SIZE(hide))
+				return -EINVAL;
+			s->hidepid = hide[i].v;
+		} else if (!strncmp(o, "gid=", 4)) {
+			if (!parse_nr(o + 4, UINT32_MAX - 1, &v))
+				return -EINVAL;
+			kgid_t g = make_kgid(fiber_context()->cred->user_ns, (uint32_t)v);
+			if (g == KID_INVALID)
+				return -EINVAL;
+			s->gid = g;
+		} else if (!strcmp(o, "subset=pid") && (mounting || s->subset_pid)) {
+			s->subset_pid = true;
+		} else {
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int proc_show_options(struct super_block *sb, char *buf, size_t size)
+{
+	static const char *const names[] = { NULL, "noaccess", "invisible", NULL, "ptraceable" };
+	struct proc_super *s = proc_super(sb);
+	size_t n = 0;
+
+	buf[0] = 0;
+	if (s->gid)
+		n += snprintf(buf, size, ",gid=%u", from_kgid(current->cred->user_ns, s->gid));
+	if (s->hidepid)
+		n += snprintf(buf + n, size - n, ",hidepid=%s", names[s->hidepid]);
+	if (s->subset_pid)
+		snprintf(buf + n, size - n, ",subset=pid");
+	return 0;
+}
+
+static int proc_remount(struct super_block *sb, const char *data) { return parse_options(proc_super(sb), data, false); }
+
+static void proc_put_super(struct super_block *sb)
+{
+	pidns_put(proc_super(sb)->ns);
+	free(proc_super(sb));
+}
+
+static const struct super_ops proc_super_ops = { .statfs = pseudo_statfs, .put_super = proc_put_super, .show_options = proc_show_options,
+						 .remount = proc_remount };
 
 static int proc_mount(struct kernel *k, const char *source, unsigned long flags, const char *data, struct super_block **out)
 {
 	static const struct pentry root = { .name = "/", .mode = S_IFDIR | 0555, .dir = proc_root_table, .lookup = root_lookup,
 					    .iterate = root_iterate };
+	static const struct pentry subset_table[] = { P_SELF, { 0 } };
+	static const struct pentry subset = { .name = "/", .mode = S_IFDIR | 0555, .dir = subset_table, .lookup = root_lookup,
+					      .iterate = root_iterate };
 	struct fiber_context *fc = fiber_self() ? fiber_context() : NULL;
-	struct pid_namespace *ns = fc && fc->task ? task_pid_ns(fc->task) : k->tasks.root;
+	struct proc_super *s = new(struct proc_super);
+	int r = parse_options(s, data, true);
 
-	pidns_get(ns);
-	return pseudo_super(k, "proc", PROC_MAGIC, &root, ns, &proc_super_ops, out);
+	if (r) {
+		free(s);
+		return r;
+	}
+	s->ns = fc && fc->task ? task_pid_ns(fc->task) : k->tasks.root;
+	pidns_get(s->ns);
+	return pseudo_super(k, "proc", PROC_MAGIC, s->subset_pid ? &subset : &root, s, &proc_super_ops, out);
 }
 
 /* pidfd_send_signal(2) takes an open /proc/PID directory as well. */

@@ -191,6 +191,30 @@ bool pl_space_rss(struct pl_space *s, struct pl_rss *r)
 	return r->peak != 0; /* a process that is ending has no memory any more */
 }
 
+bool pl_space_faults(struct pl_space *s, uint64_t *minor, uint64_t *major)
+{
+	char buf[1024], *p;
+	unsigned long long min, max;
+	ssize_t n;
+	int fd;
+
+	if (!s->pid || s->p->proc_fd < 0)
+		return false;
+	snprintf(buf, sizeof(buf), "%d/stat", (int)s->pid);
+	fd = openat(s->p->proc_fd, buf, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n < 0 ? 0 : n] = 0;
+	p = strrchr(buf, ')'); /* behind it: state, ids, flags, then these */
+	if (!p || sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %llu %*u %llu", &min, &max) != 2)
+		return false;
+	*minor = min;
+	*major = max;
+	return true;
+}
+
 size_t pl_space_pagemap(struct pl_space *s, uaddr_t addr, size_t n, uint64_t *words)
 {
 	char path[32];
