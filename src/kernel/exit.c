@@ -173,8 +173,8 @@ void task_reap_locked(struct task *t)
 		exit_notify_locked(tg->leader);
 	}
 	/* A dying init waits for the last of its namespace. */
-	if (ns->dying && ns->init && ns->init->fiber)
-		fiber_wake(ns->init->fiber);
+	if (ns->zapper)
+		fiber_wake(ns->zapper->fiber);
 	task_put(t);
 }
 
@@ -283,7 +283,6 @@ static void zap_pid_namespace(struct task *t)
 	struct pid_namespace *ns = pid_ns_of(t->tg->pid);
 	mutex_lock(&k->tasks.lock);
 	ns->dying = true;
-	ns->init = t;
 	if (ns->reboot)
 		t->tg->exit_status = t->exit_code = ns->reboot;
 	for (int nr = 2; nr < ns->map_size; nr++) {
@@ -302,6 +301,7 @@ static void zap_pid_namespace(struct task *t)
 		mutex_unlock(&k->tasks.lock);
 		return;
 	}
+	ns->zapper = t;
 	for (;;) {
 		/* Whom it traced is let go first: a traced thread that ended would wait for it. */
 		ptrace_exit_tracer_locked(t);
@@ -318,6 +318,7 @@ static void zap_pid_namespace(struct task *t)
 		fiber_park(PARK_UNINTERRUPTIBLE, ktime_mono() + NSEC_PER_SEC / 10);
 		mutex_lock(&k->tasks.lock);
 	}
+	ns->zapper = NULL;
 	mutex_unlock(&k->tasks.lock);
 }
 

@@ -20,6 +20,7 @@ struct pid_namespace {
 	int map_size, last, max;
 	struct task *init;	      /* the child reaper; NULL before it starts and after it died */
 	bool dying;		      /* no new tasks */
+	struct task *zapper;	      /* of its init, waiting for the others to end; tasks.lock */
 	bool begun;		      /* it has or had an init; read without the lock */
 	int reboot;		      /* how its init is to have ended: a signal's number (reboot(2)) */
 	unsigned ntasks;

@@ -404,6 +404,40 @@ TEST(init_ends_with_a_traced_thread)
 	CHECK_EQ(in_namespace(init_that_traces, NULL), 0);
 }
 
+static void *pausing_thread(void *p)
+{
+	(void)p;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Threads of a killed init end in any order, also before others of its namespace do. */
+static int init_of_many_threads(void)
+{
+	for (int i = 0; i < 60; i++) {
+		pthread_t th;
+
+		if (i % 4 == 0 && fork() == 0)
+			for (;;)
+				pause();
+		pthread_create(&th, NULL, pausing_thread, NULL);
+	}
+	for (;;)
+		pause();
+	return 0;
+}
+static void kill_soon(pid_t p)
+{
+	usleep(30000);
+	kill(p, SIGKILL);
+}
+TEST(init_of_many_threads_is_killed)
+{
+	for (int i = 0; i < 8; i++)
+		CHECK_EQ(in_namespace(init_of_many_threads, kill_soon), 1000 + SIGKILL);
+}
+
 static char *field(const char *path, const char *name, char *b, size_t size)
 {
 	int fd = open(path, O_RDONLY);
