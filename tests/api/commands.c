@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is done to processes from outside: signals, pauses, lists, accounts, limits. */
 #include "api_test.h"
+#include <stdbool.h>
 
 static int alive(bailey_kernel *k, const char *name, char *state)
 {
@@ -154,9 +155,14 @@ static void test_pause(bailey_kernel *k)
 	for (int i = 0; i < 200 && !alive(k, "python3", NULL); i++)
 		msleep(20);
 	int pid = bailey_process_pid(q), tid = pid + 1;
-	for (int i = 0; i < 200 && bailey_kernel_pause_task(k, tid) == -ESRCH; i++)
+	int r;
+	for (int i = 0; (r = bailey_kernel_pause_task(k, tid)) == -ESRCH && i < 500; i++)
 		msleep(20);
-	CHECK(!runs(q));
+	CHECK_INT(r, 0);
+	bool still = true;
+	for (int i = 0; still && i < 50; i++) /* the other thread gets to pthread_join() */
+		still = runs(q);
+	CHECK(!still);
 	CHECK_INT(bailey_kernel_pause_task(k, tid), 0);
 	CHECK_INT(bailey_kernel_unpause_task(k, tid), 0);
 	CHECK(!runs(q));
