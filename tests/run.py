@@ -8,7 +8,7 @@ Kinds: check (the tree itself), unit, guest (natively and inside), apps (nativel
 line), evil (inside), api (programs that use libbailey).
 A pattern is a shell pattern on the test's name: `tests/run.py guest/signal* apps`.
 """
-import argparse, concurrent.futures, fnmatch, glob, os, re, shlex, shutil, signal, subprocess, sys, tempfile, time
+import argparse, concurrent.futures, difflib, fnmatch, glob, os, re, shlex, shutil, signal, subprocess, sys, tempfile, time
 
 here = os.path.dirname(os.path.abspath(__file__))
 top = os.path.dirname(here)
@@ -99,7 +99,8 @@ def t_apps(name, path):
         res[-1] = (res[-1][0], res[-1][1].replace(tmp, 'TMP'))
     if res[0][0] != int(header(path, 'status', '0')):
         return False, f'fails natively ({tell(res[0][0])}): the test is wrong\n' + res[0][1]
-    return res[0] == res[1], f'natively {tell(res[0][0])}:\n{res[0][1]}\ninside {tell(res[1][0])}:\n{res[1][1]}'
+    diff = difflib.unified_diff(res[0][1].splitlines(), res[1][1].splitlines(), 'natively', 'inside', n=2, lineterm='')
+    return res[0] == res[1], f'natively {tell(res[0][0])}, inside {tell(res[1][0])}\n' + '\n'.join(diff)
 
 
 def t_cli(name, path):
