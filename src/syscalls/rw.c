@@ -95,7 +95,7 @@ static long do_vec(struct task *t, const struct syscall_args *a, bool write, int
 		n = -ESPIPE;
 	} else if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ))) {
 		n = -EBADF;
-	} else if (!(write ? f->ops->write : f->ops->read)) {
+	} else if (!(write ? f->ops->write : f->ops->read) && !S_ISDIR(f->inode->mode)) { /* a directory says EISDIR, if bytes are asked for */
 		n = -EINVAL;
 	} else if (!(n = iov_iter_import(&it, a->a[1], (uint32_t)a->a[2]))) {
 		if (write && S_ISREG(f->inode->mode))

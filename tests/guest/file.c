@@ -13,6 +13,19 @@ static int put(const char *name, const char *text)
 	int fd = open(name, O_CREAT | O_TRUNC | O_WRONLY, 0644);
 	return fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd);
 }
+TEST(vectors_of_a_directory)
+{
+	char b[8];
+	struct iovec v = { b, sizeof(b) }, none = { b, 0 };
+	int f = open("/tmp", O_RDONLY | O_DIRECTORY);
+
+	CHECK(f >= 0);
+	CHECK_ERRNO(readv(f, &v, 1), EISDIR);
+	CHECK_ERRNO(preadv(f, &v, 1, 0), EISDIR);
+	CHECK_EQ(readv(f, &none, 1), 0);
+	close(f);
+}
+
 TEST(open_flags)
 {
 	CHECK_ERRNO(open("no", O_RDONLY), ENOENT);
